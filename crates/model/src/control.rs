@@ -1,0 +1,294 @@
+//! What a stream knows from its built-in events: a pure fold, kept beside the log and always rebuildable from it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::builtin::{MetadataUpdated, OptionalReason};
+use crate::{
+    Activated, Builtin, Digest, EffectsFrom, Event, JsonObject, Offset, Parked, ProcessorConfigured, Reason, Rejected, Removed, Resumed,
+    Slug, Timestamp,
+};
+
+/// The state of one stream as far as the host itself is concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StreamControl {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<JsonObject>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub processors: BTreeMap<Slug, ProcessorControl>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    pub reason: Option<String>,
+    pub at: Timestamp,
+}
+
+/// One slug of a stream: the version that runs and the one that wants to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProcessorControl {
+    /// Was activated, and runs unless parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Version>,
+    /// Configured, neither activated nor rejected yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Version>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parked: Option<Parked>,
+    /// The last rejection since the last activation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejected>,
+}
+
+/// One configuration of a processor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    /// Offset of its `stream/processor/configured`, which tells versions apart.
+    pub configured_offset: Offset,
+    pub configured: ProcessorConfigured,
+    /// Known once activated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<JsonObject>,
+    /// Cursors of events that an operator let it skip. Part of the version, so that a rebuild skips them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<u64>,
+    /// How often it was resumed; tells one run of it from the next.
+    #[serde(default)]
+    pub resumes: u64,
+}
+
+impl StreamControl {
+    /// Folds one recorded event of the stream. Returns whether anything changed; an event that is no built-in changes nothing.
+    pub fn apply(&mut self, event: &Event) -> bool {
+        match Builtin::of(event.event_type.as_str()) {
+            Some(builtin) => self.apply_builtin(builtin, event).unwrap_or(false),
+            None => false,
+        }
+    }
+
+    /// `None` where the payload is not the built-in's. Such an event is kept in the log and means nothing.
+    fn apply_builtin(&mut self, builtin: Builtin, event: &Event) -> Option<bool> {
+        let before = self.clone();
+        match builtin {
+            Builtin::Initialized | Builtin::ChildStreamCreated | Builtin::ErrorOccurred | Builtin::InvalidEventAppended => {
+                return Some(false);
+            }
+            Builtin::MetadataUpdated => self.metadata = Some(event.payload.to::<MetadataUpdated>().ok()?.metadata),
+            Builtin::Paused => {
+                let reason = event.payload.to::<OptionalReason>().ok()?.reason;
+                self.paused = Some(Pause { reason, at: event.created_at });
+            }
+            Builtin::Resumed => self.paused = None,
+            Builtin::ProcessorConfigured => self.configured(event.offset, event.payload.to().ok()?),
+            Builtin::ProcessorActivated => self.activated(event.payload.to().ok()?),
+            Builtin::ProcessorRejected => self.rejected(event.payload.to().ok()?),
+            Builtin::ProcessorParked => self.parked(event.payload.to().ok()?),
+            Builtin::ProcessorResumed => self.resumed(&event.payload.to().ok()?),
+            Builtin::ProcessorRemoved => drop(self.processors.remove(&event.payload.to::<Removed>().ok()?.slug)),
+        }
+        Some(*self != before)
+    }
+
+    fn configured(&mut self, offset: Offset, configured: ProcessorConfigured) {
+        let processor = self.processors.entry(configured.slug.clone()).or_default();
+        let same = |version: &Version| version.configured.is_same_deployment(&configured);
+        if processor.confirmed.as_ref().is_some_and(same) {
+            processor.pending = None;
+        } else if !processor.pending.as_ref().is_some_and(same) {
+            processor.pending = Some(Version { configured_offset: offset, configured, manifest: None, skipped: Vec::new(), resumes: 0 });
+        }
+    }
+
+    fn activated(&mut self, activated: Activated) {
+        let Some(processor) = self.processors.get_mut(&activated.slug) else { return };
+        if let Some(mut version) = processor.pending.take_if(|pending| pending.configured_offset == activated.configured_offset) {
+            version.manifest = Some(activated.manifest);
+            *processor = ProcessorControl { confirmed: Some(version), ..ProcessorControl::default() };
+        }
+    }
+
+    fn rejected(&mut self, rejected: Rejected) {
+        let Some(processor) = self.processors.get_mut(&rejected.slug) else { return };
+        if processor.pending.take_if(|pending| pending.configured_offset == rejected.configured_offset).is_some() {
+            processor.rejected = Some(rejected);
+        }
+    }
+
+    fn parked(&mut self, parked: Parked) {
+        let Some(processor) = self.processors.get_mut(&parked.slug) else { return };
+        if processor.confirmed.as_ref().is_some_and(|confirmed| confirmed.configured_offset == parked.configured_offset) {
+            processor.parked = Some(parked);
+        }
+    }
+
+    fn resumed(&mut self, resumed: &Resumed) {
+        let Some(processor) = self.processors.get_mut(&resumed.slug) else { return };
+        let (Some(confirmed), Some(parked)) = (&mut processor.confirmed, processor.parked.take()) else { return };
+        confirmed.resumes += 1;
+        if resumed.skip {
+            confirmed.skipped.push(parked.at_cursor);
+        }
+    }
+}
+
+impl ProcessorControl {
+    /// `pending`, `active`, `parked` or `rejected`, the running version first.
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        match (&self.confirmed, &self.parked, &self.pending) {
+            (Some(_), Some(_), _) => "parked",
+            (Some(_), None, _) => "active",
+            (None, _, Some(_)) => "pending",
+            (None, _, None) => "rejected",
+        }
+    }
+
+    /// The reason that explains the status, where there is one.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Reason> {
+        let parked = self.parked.as_ref().map(|parked| &parked.reason);
+        parked.or(self.rejected.as_ref().map(|rejected| &rejected.reason))
+    }
+
+    #[must_use]
+    pub fn digest(&self) -> Option<Digest> {
+        let version = self.confirmed.as_ref().or(self.pending.as_ref());
+        version.map(|version| version.configured.component.digest).or(self.rejected.as_ref().map(|rejected| rejected.digest))
+    }
+}
+
+impl ProcessorConfigured {
+    /// Whether deploying `other` over this would change nothing. Where effects begin matters to the first deployment only.
+    fn is_same_deployment(&self, other: &Self) -> bool {
+        let essence = |configured: &Self| Self {
+            effects_from: EffectsFrom::Configured,
+            component: crate::ComponentRef { size: None, ..configured.component },
+            ..configured.clone()
+        };
+        essence(self) == essence(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EventType, Json, Phase, StreamPath};
+
+    /// Feeds built-in events with offsets from 2 and gives the fold.
+    fn fold(events: &[(&str, serde_json::Value)]) -> StreamControl {
+        let mut control = StreamControl::default();
+        for (nth, (slug, payload)) in events.iter().enumerate() {
+            control.apply(&Event {
+                stream_path: StreamPath::root(),
+                offset: Offset::new(nth as u64 + 2).unwrap(),
+                event_type: EventType::new(&format!("stream/{slug}")).unwrap(),
+                payload: JsonObject::try_from(Json::of(payload)).unwrap(),
+                metadata: None,
+                idempotency_key: None,
+                created_at: Timestamp::from_millis(5),
+                source: None,
+            });
+        }
+        control
+    }
+
+    fn configured(code: &[u8]) -> (&'static str, serde_json::Value) {
+        ("processor/configured", serde_json::json!({ "slug": "p", "component": { "digest": Digest::of(code) } }))
+    }
+
+    fn activated(offset: u64, code: &[u8]) -> (&'static str, serde_json::Value) {
+        ("processor/activated", serde_json::json!({ "slug": "p", "digest": Digest::of(code), "configuredOffset": offset, "manifest": {} }))
+    }
+
+    fn rejected(offset: u64, code: &[u8]) -> (&'static str, serde_json::Value) {
+        let reason = serde_json::json!({ "code": "trap", "message": "no" });
+        (
+            "processor/rejected",
+            serde_json::json!({ "slug": "p", "digest": Digest::of(code), "configuredOffset": offset, "reason": reason, "running": true }),
+        )
+    }
+
+    fn parked(offset: u64, code: &[u8]) -> (&'static str, serde_json::Value) {
+        let parked = Parked {
+            slug: Slug::new("p").unwrap(),
+            digest: Digest::of(code),
+            configured_offset: Offset::new(offset).unwrap(),
+            phase: Phase::Reduce,
+            stream_path: StreamPath::root(),
+            at_offset: Offset::new(9).unwrap(),
+            at_cursor: 9,
+            attempts: 1,
+            reason: Reason { code: "trap".into(), message: "no".into(), expected: None, found: None, location: None },
+        };
+        ("processor/parked", serde_json::to_value(parked).unwrap())
+    }
+
+    fn processor(events: &[(&str, serde_json::Value)]) -> ProcessorControl {
+        fold(events).processors.remove(&Slug::new("p").unwrap()).unwrap()
+    }
+
+    fn running(processor: &ProcessorControl) -> u64 {
+        processor.confirmed.as_ref().unwrap().configured_offset.get()
+    }
+
+    #[test]
+    fn a_broken_replacement_leaves_the_confirmed_version() {
+        let state = processor(&[configured(b"1"), activated(2, b"1"), configured(b"2"), rejected(4, b"2")]);
+        assert_eq!((running(&state), state.status(), state.pending.is_none()), (2, "active", true));
+        assert_eq!(state.reason().unwrap().code, "trap");
+    }
+
+    #[test]
+    fn a_replacement_runs_once_activated_and_not_before() {
+        let before = processor(&[configured(b"1"), activated(2, b"1"), configured(b"2")]);
+        assert_eq!((running(&before), before.pending.as_ref().unwrap().configured_offset.get()), (2, 4));
+        let after = processor(&[configured(b"1"), activated(2, b"1"), configured(b"2"), activated(4, b"2")]);
+        assert_eq!((running(&after), after.pending), (4, None));
+    }
+
+    #[test]
+    fn deploying_the_same_again_changes_nothing() {
+        let once = processor(&[configured(b"1"), activated(2, b"1")]);
+        assert_eq!(processor(&[configured(b"1"), activated(2, b"1"), configured(b"1")]), once);
+    }
+
+    #[test]
+    fn a_late_answer_to_a_superseded_version_is_ignored() {
+        let state = processor(&[configured(b"1"), configured(b"2"), activated(2, b"1"), rejected(2, b"1")]);
+        assert_eq!((state.status(), state.pending.unwrap().configured_offset.get()), ("pending", 3));
+    }
+
+    #[test]
+    fn parked_until_resumed_and_a_skip_is_remembered() {
+        let start = [configured(b"1"), activated(2, b"1"), parked(2, b"1")];
+        assert_eq!(processor(&start).status(), "parked");
+        let mut events = start.to_vec();
+        events.push(("processor/resumed", serde_json::json!({ "slug": "p", "skip": true })));
+        let state = processor(&events);
+        assert_eq!((state.status(), state.confirmed.unwrap().skipped), ("active", vec![9]));
+    }
+
+    #[test]
+    fn pause_and_metadata_follow_the_last_event() {
+        let control = fold(&[
+            ("paused", serde_json::json!({ "reason": "x" })),
+            ("metadata-updated", serde_json::json!({ "metadata": { "a": 1 } })),
+            ("metadata-updated", serde_json::json!({ "metadata": { "b": 2 } })),
+        ]);
+        assert_eq!(control.paused.unwrap().reason.as_deref(), Some("x"));
+        assert_eq!(control.metadata.unwrap().as_str(), r#"{"b":2}"#);
+        assert_eq!(fold(&[("paused", serde_json::json!({})), ("resumed", serde_json::json!({}))]), StreamControl::default());
+    }
+
+    #[test]
+    fn the_fold_survives_being_written_down() {
+        let control = fold(&[configured(b"1"), activated(2, b"1"), parked(2, b"1"), configured(b"2")]);
+        assert_eq!(serde_json::from_str::<StreamControl>(&serde_json::to_string(&control).unwrap()).unwrap(), control);
+    }
+}

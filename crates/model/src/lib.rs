@@ -1,0 +1,35 @@
+//! The vocabulary of Pelton: validated names, events, offsets, the built-in events and what a stream knows from them.
+//!
+//! Everything here is plain data. Nothing does I/O, nothing is async, and a value that exists is valid: constructors check,
+//! the rest of the host relies on it. Text from outside becomes a [`NewEvent`] through [`NewEvent::parse`]; what the store
+//! has recorded is an [`Event`]; the fold of a stream's built-in events is its [`StreamControl`].
+//!
+//! ```
+//! use pelton_model::{Json, NewEvent};
+//!
+//! let body = Json::parse(r#"{ "type": "ping", "payload": { "n": 1.10 } }"#).unwrap();
+//! let event = NewEvent::parse(&body).unwrap();
+//! assert_eq!(event.event_type.as_str(), "ping");
+//! assert_eq!(event.payload.as_str(), r#"{"n":1.10}"#); // numbers stay as they were written
+//! ```
+
+mod builtin;
+mod control;
+mod event;
+mod json;
+mod names;
+mod numbers;
+mod pattern;
+mod quotas;
+
+pub use builtin::{
+    Activated, Builtin, CatchUp, ComponentRef, EffectsFrom, Parked, Phase, ProcessorConfigured, ProcessorLimits, Reason, Rejected, Removed,
+    Resumed, component_upload,
+};
+pub use control::{Pause, ProcessorControl, StreamControl, Version};
+pub use event::{Event, EventIssues, Issue, NewEvent, Source};
+pub use json::{Json, JsonError, JsonObject};
+pub use names::{Digest, EventType, IdempotencyKey, NameError, Slug, StreamPath, TenantName};
+pub use numbers::{Offset, Position, Timestamp};
+pub use pattern::TypePatterns;
+pub use quotas::Quotas;
