@@ -1,0 +1,34 @@
+//! Who runs when: writers, processors, their lifecycle, tenants and shutdown.
+//!
+//! An [`Engine`] serves the tenants of one data folder. A [`Tenant`] is appended to and read from; what its log says about processors is
+//! made true by the engine itself, in the background. The log is the queue: after a commit the tenant's writer publishes how far each
+//! stream now goes, and everything that follows a stream is a cursor that reads pages from disk until it meets the tail and
+//! then waits for the tail to move.
+//!
+//! No HTTP in here; where to look:
+//!
+//! - `writer`: the one thread of a tenant that commits, and the queue in front of it
+//! - `tails`: how far each stream goes, for those who wait
+//! - `actor`: the life of one processor: deploy, run, park, replace, remove
+//! - `deploy`: from a configured version to one that may run
+//! - `runner`: reduce and after-append, page by page, and the commit of what they did
+
+mod actor;
+mod components;
+mod deploy;
+mod engine;
+mod error;
+mod feed;
+mod proposal;
+mod runner;
+mod supervisor;
+mod tails;
+mod tenant;
+mod writer;
+
+pub use engine::{Engine, EngineOptions};
+pub use error::{AppendError, EngineError};
+pub use pelton_store::{Page, PageLimit, Refusal, StoreError, Written};
+pub use proposal::Proposal;
+pub use tails::Tail;
+pub use tenant::{Outcome, ProcessorView, StreamView, Tenant};

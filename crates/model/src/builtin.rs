@@ -348,7 +348,7 @@ pub struct Reason {
 ///
 /// # Errors
 /// Where the text is not base64 (RFC 4648, standard alphabet, with padding).
-pub fn component_upload(event: &mut NewEvent) -> Result<Option<Vec<u8>>, EventIssues> {
+fn component_upload(event: &mut NewEvent) -> Result<Option<Vec<u8>>, EventIssues> {
     #[derive(Deserialize)]
     struct WithText<'a> {
         #[serde(borrow)]
@@ -361,11 +361,12 @@ pub fn component_upload(event: &mut NewEvent) -> Result<Option<Vec<u8>>, EventIs
             problem: format!("expected base64 or {{ \"digest\": \"sha256:…\" }}, found text of {} bytes: {error}", component.len()),
         }])
     })?;
-    set_component(event, &bytes);
+    attach_component(event, &bytes);
     Ok(Some(bytes))
 }
 
-fn set_component(event: &mut NewEvent, bytes: &[u8]) {
+/// Names a component in the payload of a `stream/processor/configured` by its digest and size.
+pub fn attach_component(event: &mut NewEvent, bytes: &[u8]) {
     let mut payload: BTreeMap<String, Box<RawValue>> = event.payload.to().unwrap_or_default();
     let component = ComponentRef { digest: Digest::of(bytes), size: Some(bytes.len() as u64) };
     if let Ok(raw) = serde_json::value::to_raw_value(&component) {

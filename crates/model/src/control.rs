@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::builtin::{MetadataUpdated, OptionalReason};
 use crate::{
-    Activated, Builtin, Digest, EffectsFrom, Event, JsonObject, Offset, Parked, ProcessorConfigured, Reason, Rejected, Removed, Resumed,
-    Slug, Timestamp,
+    Activated, Builtin, Digest, EffectsFrom, Event, JsonObject, Offset, Parked, Phase, ProcessorConfigured, Reason, Rejected, Removed,
+    Resumed, Slug, Timestamp,
 };
 
 /// The state of one stream as far as the host itself is concerned.
@@ -55,12 +55,19 @@ pub struct Version {
     /// Known once activated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest: Option<JsonObject>,
-    /// Cursors of events that an operator let it skip. Part of the version, so that a rebuild skips them again.
+    /// Events that an operator let it skip. Part of the version, so that a rebuild skips them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub skipped: Vec<u64>,
+    pub skipped: Vec<Skip>,
     /// How often it was resumed; tells one run of it from the next.
     #[serde(default)]
     pub resumes: u64,
+}
+
+/// An event that a version does not handle: neither function if `reduce` failed at it, only `after-append` if that did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skip {
+    pub cursor: u64,
+    pub phase: Phase,
 }
 
 impl StreamControl {
@@ -132,7 +139,7 @@ impl StreamControl {
         let (Some(confirmed), Some(parked)) = (&mut processor.confirmed, processor.parked.take()) else { return };
         confirmed.resumes += 1;
         if resumed.skip {
-            confirmed.skipped.push(parked.at_cursor);
+            confirmed.skipped.push(Skip { cursor: parked.at_cursor, phase: parked.phase });
         }
     }
 }
@@ -178,7 +185,7 @@ impl ProcessorConfigured {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{EventType, Json, Phase, StreamPath};
+    use crate::{EventType, Json, StreamPath};
 
     /// Feeds built-in events with offsets from 2 and gives the fold.
     fn fold(events: &[(&str, serde_json::Value)]) -> StreamControl {
@@ -271,7 +278,7 @@ mod tests {
         let mut events = start.to_vec();
         events.push(("processor/resumed", serde_json::json!({ "slug": "p", "skip": true })));
         let state = processor(&events);
-        assert_eq!((state.status(), state.confirmed.unwrap().skipped), ("active", vec![9]));
+        assert_eq!((state.status(), state.confirmed.unwrap().skipped), ("active", vec![Skip { cursor: 9, phase: Phase::Reduce }]));
     }
 
     #[test]

@@ -24,9 +24,9 @@ mod quotas;
 
 pub use builtin::{
     Activated, Builtin, CatchUp, ComponentRef, EffectsFrom, Parked, Phase, ProcessorConfigured, ProcessorLimits, Reason, Rejected, Removed,
-    Resumed, component_upload,
+    Resumed, attach_component,
 };
-pub use control::{Pause, ProcessorControl, StreamControl, Version};
+pub use control::{Pause, ProcessorControl, Skip, StreamControl, Version};
 pub use event::{Event, EventIssues, Issue, NewEvent, Source};
 pub use json::{Json, JsonError, JsonObject};
 pub use names::{Digest, EventType, IdempotencyKey, NameError, Slug, StreamPath, TenantName};

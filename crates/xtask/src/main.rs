@@ -1,1 +1,69 @@
-fn main() {}
+//! What people who work on Pelton run: `cargo xtask <command>`. `cargo xtask --help` is the menu.
+
+mod bench;
+mod demo;
+mod guest;
+mod plugins;
+mod run;
+mod test;
+mod webhooks;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "What people who work on Pelton run")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build everything, start a daemon in a temporary folder, upload a plugin as an event, and show what it does
+    Demo {
+        /// Leave the daemon running and print what to try next
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Install what the tests need and run all of them
+    Test {
+        /// Only the host's tests whose names contain this; further words are options of the test binaries
+        filter: Vec<String>,
+    },
+    /// Measure Pelton beside the bare parts it is made of
+    Bench,
+    /// Build the plugins in plugins/examples and plugins/fixtures to target/plugins/NAME.wasm
+    Plugins {
+        /// Only these; all of them when none is named
+        names: Vec<String>,
+    },
+    /// Install the GitHub webhook payloads that the github-triage example is run on, and print their folder
+    WebhookExamples,
+}
+
+fn main() -> ExitCode {
+    match execute(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // On one line and without a backtrace: what fails here is a program that was run, not this one.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<()> {
+    match command {
+        Command::Demo { keep } => demo::demo(keep),
+        Command::Test { filter } => test::test(&filter),
+        Command::Bench => bench::bench(),
+        Command::Plugins { names } => plugins::build(&names),
+        Command::WebhookExamples => {
+            println!("{}", webhooks::ensure_webhook_examples()?.display());
+            Ok(())
+        }
+    }
+}

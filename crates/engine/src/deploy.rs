@@ -1,0 +1,198 @@
+//! From a configured version to one that may run: verify, compile, describe, and for a replacement fold the whole history
+//! beside the version that runs.
+
+use std::sync::Arc;
+
+use pelton_model::{Activated, Builtin, EffectsFrom, Event, Json, NewEvent, Reason, Rejected, StreamPath, TypePatterns, Version};
+use pelton_store::{Append, CheckpointChange, CheckpointWrite, Write};
+use pelton_wasm::{Component, Manifest, ReduceFailed, Reducer};
+
+use crate::AppendError;
+use crate::components::{HOST_ERROR, host_fault};
+use crate::feed::Feed;
+use crate::runner::identity;
+use crate::tenant::Core;
+
+/// A version that has proven it can be loaded, and for a replacement that it can fold what there is.
+pub(crate) struct Prepared {
+    version: Version,
+    manifest: Manifest,
+    fold: Fold,
+}
+
+/// A state under construction, with the next cursor to fold.
+struct Fold {
+    feed: Feed,
+    consumes: TypePatterns,
+    reducer: Reducer,
+    state: Json,
+    reduced: u64,
+}
+
+/// Why a version does not run: its own fault, which is recorded, or the host's, which is tried again.
+pub(crate) enum NotPrepared {
+    Rejected(Reason),
+    HostFault(String),
+}
+
+impl From<Reason> for NotPrepared {
+    fn from(reason: Reason) -> Self {
+        if reason.code == HOST_ERROR { Self::HostFault(reason.message) } else { Self::Rejected(reason) }
+    }
+}
+
+impl From<pelton_store::StoreError> for NotPrepared {
+    fn from(error: pelton_store::StoreError) -> Self {
+        Self::HostFault(error.to_string())
+    }
+}
+
+/// Blocking. `confirmed` is the version that runs meanwhile.
+pub(crate) fn prepare(
+    core: &Arc<Core>,
+    stream: &StreamPath,
+    version: Version,
+    confirmed: Option<&Version>,
+) -> Result<Prepared, NotPrepared> {
+    let configured = &version.configured;
+    let quotas = core.quotas.lowered_by(&configured.limits);
+    check_size(configured.component.size, quotas.component_bytes_max)?;
+    check_scope(configured.include_children, confirmed)?;
+    let component: Component = core.components.load(&core.store, &configured.component.digest, &quotas)?;
+    let manifest = component.describe(&quotas).map_err(|error| error.reason())?;
+    let config = configured.config.clone().unwrap_or_else(pelton_model::JsonObject::empty);
+    let fold = Fold {
+        feed: Feed::new(stream, configured.include_children),
+        consumes: configured.consumes.clone().unwrap_or_else(|| manifest.consumes.clone()),
+        reducer: component.reducer(identity(core, stream, &version), config, quotas),
+        state: manifest.initial_state.clone(),
+        reduced: 1,
+    };
+    let mut prepared = Prepared { version, manifest, fold };
+    // The running version moves on meanwhile; what is left when it stops is then little.
+    while confirmed.is_some() && prepared.catch_up(core, stream)? {}
+    Ok(prepared)
+}
+
+impl Prepared {
+    /// Folds up to where the running version has acknowledged, which is where this one takes over. Blocking; whether it moved.
+    fn catch_up(&mut self, core: &Core, stream: &StreamPath) -> Result<bool, NotPrepared> {
+        let Some(checkpoint) = core.store.checkpoint(stream, &self.version.configured.slug)? else { return Ok(false) };
+        let before = self.fold.reduced;
+        while self.fold.reduced < checkpoint.acknowledged {
+            self.fold.page(core, checkpoint.acknowledged)?;
+        }
+        Ok(self.fold.reduced > before)
+    }
+
+    /// Blocking, with the running version at rest: folds the rest and gives the write that makes this version the confirmed one.
+    pub fn activation(mut self, core: &Core, stream: &StreamPath) -> Result<Write, NotPrepared> {
+        let replaces = core.store.checkpoint(stream, &self.version.configured.slug)?;
+        if replaces.is_some() {
+            self.catch_up(core, stream)?;
+        }
+        let acknowledged = match &replaces {
+            Some(checkpoint) => checkpoint.acknowledged,
+            None => self.first_effect(core, stream)?,
+        };
+        let configured = &self.version.configured;
+        let activated = Activated {
+            slug: configured.slug.clone(),
+            digest: configured.component.digest,
+            configured_offset: self.version.configured_offset,
+            manifest: self.manifest.json,
+        };
+        let checkpoint = CheckpointWrite {
+            stream: stream.clone(),
+            slug: configured.slug.clone(),
+            revision: replaces.map_or(0, |checkpoint| checkpoint.revision),
+            change: CheckpointChange::Put {
+                configured_offset: self.version.configured_offset,
+                reduced: self.fold.reduced,
+                acknowledged,
+                state: Some(self.fold.state),
+            },
+        };
+        let event = NewEvent::builtin(Builtin::ProcessorActivated, &activated);
+        Ok(Write { appends: vec![Append { stream: stream.clone(), event }], checkpoint: Some(checkpoint), ..Write::default() })
+    }
+
+    fn first_effect(&self, core: &Core, stream: &StreamPath) -> Result<u64, NotPrepared> {
+        Ok(match self.version.configured.effects_from {
+            EffectsFrom::Configured => self.fold.feed.cursor_of(&core.store, stream, self.version.configured_offset)?,
+            EffectsFrom::Start => 1,
+            EffectsFrom::Offset(offset) => offset.get(),
+        })
+    }
+}
+
+impl Fold {
+    fn page(&mut self, core: &Core, before: u64) -> Result<(), NotPrepared> {
+        let page = self.feed.read(&core.store, self.reduced, before)?;
+        let events: Vec<Event> =
+            page.events.into_iter().map(|(_, event)| event).filter(|event| self.consumes.matches(event.event_type.as_str())).collect();
+        if !events.is_empty() {
+            let state = std::mem::replace(&mut self.state, Json::from_checked("null"));
+            let reduced = self.reducer.reduce(state, &events).map_err(|failed| NotPrepared::Rejected(replay_failed(failed, &events)))?;
+            self.state = reduced.state;
+        }
+        self.reduced = page.next;
+        Ok(())
+    }
+}
+
+fn replay_failed(failed: ReduceFailed, events: &[Event]) -> Reason {
+    let mut reason = failed.error.reason();
+    if let Some(event) = events.get(failed.index) {
+        reason.message = format!("reduce failed at offset {} of {} in the history: {}", event.offset, event.stream_path, reason.message);
+    }
+    reason
+}
+
+/// Answers a version that will never run.
+pub(crate) async fn reject(core: &Core, stream: &StreamPath, version: &Version, reason: Reason, running: bool) -> Result<(), AppendError> {
+    let configured = &version.configured;
+    tracing::info!(tenant = %core.name, %stream, slug = %configured.slug, offset = %version.configured_offset,
+        code = reason.code, reason = reason.message, "rejected");
+    let rejected = Rejected {
+        slug: configured.slug.clone(),
+        digest: configured.component.digest,
+        configured_offset: version.configured_offset,
+        reason,
+        running,
+    };
+    let event = NewEvent::builtin(Builtin::ProcessorRejected, &rejected);
+    let write = Write { appends: vec![Append { stream: stream.clone(), event }], ..Write::default() };
+    core.writer.write(write).await.map(drop)
+}
+
+fn check_size(size: Option<u64>, max: usize) -> Result<(), Reason> {
+    match size {
+        Some(size) if size > max as u64 => Err(Reason {
+            code: "component-too-large".to_owned(),
+            message: "the component is larger than this tenant may upload".to_owned(),
+            expected: Some(format!("at most {max} bytes")),
+            found: Some(format!("{size} bytes")),
+            location: None,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The cursors of the two scopes count different things, so that one cannot take over from the other.
+fn check_scope(include_children: bool, confirmed: Option<&Version>) -> Result<(), Reason> {
+    match confirmed {
+        Some(version) if version.configured.include_children != include_children => Err(Reason {
+            code: "scope-changed".to_owned(),
+            message: "a replacement reads what the version before it read; remove the processor first to change includeChildren".to_owned(),
+            expected: Some(format!("includeChildren: {}", version.configured.include_children)),
+            found: Some(format!("includeChildren: {include_children}")),
+            location: None,
+        }),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn task_failed(error: &tokio::task::JoinError) -> NotPrepared {
+    NotPrepared::HostFault(host_fault(error).message)
+}

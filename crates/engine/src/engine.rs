@@ -1,0 +1,235 @@
+//! The tenants of one data folder: opened when asked for, closed when idle, with one bounded cache for all of them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pelton_model::{Quotas, TenantName};
+use pelton_wasm::{Sandbox, SandboxOptions};
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::components::Components;
+use crate::{EngineError, Tenant};
+
+/// How an [`Engine`] is set up.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    pub data_dir: PathBuf,
+    pub quotas: Quotas,
+    /// Page cache of all open tenants together, in bytes.
+    pub cache_bytes_max: usize,
+    /// A tenant that nobody used for this long, and that has nothing under way, is closed.
+    pub idle_time: Duration,
+}
+
+/// All tenants of one data folder. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    options: EngineOptions,
+    quotas: Arc<Quotas>,
+    components: Arc<Components>,
+    slots: Mutex<HashMap<TenantName, Arc<Slot>>>,
+    caches: Mutex<usize>,
+    stopping: AtomicBool,
+}
+
+/// Opening and closing of one tenant take turns here, so that its file is never open twice.
+#[derive(Default)]
+struct Slot(AsyncMutex<Option<Opened>>);
+
+struct Opened {
+    tenant: Arc<Tenant>,
+    cache_bytes: usize,
+    used: Instant,
+}
+
+/// What a tenant gets when the others have taken the rest. Enough for the upper pages of its trees.
+const CACHE_BYTES_MIN: usize = 1 << 20;
+const REAP_INTERVAL: Duration = Duration::from_secs(5);
+/// So many tenants are opened at once when the host starts, to take up what they left unfinished.
+const START_PARALLEL: usize = 4;
+
+impl Engine {
+    /// Prepares the data folder and takes up, in the background, what the tenants in it left unfinished.
+    ///
+    /// # Errors
+    /// Where the folder cannot be used or the sandbox not be set up.
+    pub fn start(options: EngineOptions) -> Result<Self, EngineError> {
+        let tenants_dir = options.data_dir.join("tenants");
+        std::fs::create_dir_all(&tenants_dir).map_err(|source| EngineError::DataFolder { path: tenants_dir.clone(), source })?;
+        let sandbox = Sandbox::new(&SandboxOptions { compile_cache: Some(options.data_dir.join("compiled")) })?;
+        let engine = Self(Arc::new(Inner {
+            quotas: Arc::new(options.quotas.clone()),
+            components: Arc::new(Components::new(sandbox)),
+            slots: Mutex::default(),
+            caches: Mutex::new(0),
+            stopping: AtomicBool::new(false),
+            options,
+        }));
+        tokio::spawn(engine.clone().take_up());
+        let inner = Arc::downgrade(&engine.0);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(REAP_INTERVAL).await;
+                let Some(inner) = inner.upgrade() else { break };
+                Self(inner).close_idle().await;
+            }
+        });
+        Ok(engine)
+    }
+
+    /// The tenant, opened if need be.
+    ///
+    /// # Errors
+    /// Where its file cannot be opened, or the host is stopping.
+    pub async fn tenant(&self, name: &TenantName) -> Result<Arc<Tenant>, EngineError> {
+        let slot = self.slot(name);
+        let mut opened = slot.0.lock().await;
+        if self.0.stopping.load(Ordering::Acquire) {
+            return Err(EngineError::Stopping);
+        }
+        if let Some(opened) = &mut *opened {
+            opened.used = Instant::now();
+            return Ok(Arc::clone(&opened.tenant));
+        }
+        let cache_bytes = self.take_cache();
+        let (engine, name, path) = (Arc::clone(&self.0), name.clone(), self.path(name));
+        let result = tokio::task::spawn_blocking(move || {
+            Tenant::open(&name, &path, cache_bytes, Arc::clone(&engine.quotas), Arc::clone(&engine.components))
+        })
+        .await?;
+        match result {
+            Ok(tenant) => {
+                let tenant = Arc::new(tenant);
+                *opened = Some(Opened { tenant: Arc::clone(&tenant), cache_bytes, used: Instant::now() });
+                Ok(tenant)
+            }
+            Err(error) => {
+                self.give_back_cache(cache_bytes);
+                Err(error)
+            }
+        }
+    }
+
+    /// Why some tenant cannot be written, where that is so.
+    pub async fn failure(&self) -> Option<(TenantName, String)> {
+        for (name, slot) in self.slots() {
+            if let Ok(opened) = slot.0.try_lock()
+                && let Some(reason) = opened.as_ref().and_then(|opened| opened.tenant.failure())
+            {
+                return Some((name, reason.to_owned()));
+            }
+        }
+        None
+    }
+
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Acquire)
+    }
+
+    /// From here on nothing is opened; what is open comes to rest, and what was accepted is written.
+    pub async fn shutdown(&self) {
+        self.0.stopping.store(true, Ordering::Release);
+        let mut closing = tokio::task::JoinSet::new();
+        for (name, slot) in self.slots() {
+            let engine = self.clone();
+            closing.spawn(async move {
+                let opened = slot.0.lock().await.take();
+                if let Some(opened) = opened {
+                    engine.close(&name, opened).await;
+                }
+            });
+        }
+        while closing.join_next().await.is_some() {}
+    }
+
+    async fn close(&self, name: &TenantName, opened: Opened) {
+        opened.tenant.close().await;
+        self.give_back_cache(opened.cache_bytes);
+        tracing::debug!(tenant = %name, "closed");
+    }
+
+    async fn close_idle(&self) {
+        for (name, slot) in self.slots() {
+            // A slot that is locked is being opened or closed, hence not idle.
+            let Ok(mut guard) = slot.0.try_lock() else { continue };
+            let idle = guard.as_ref().is_some_and(|opened| {
+                opened.used.elapsed() >= self.0.options.idle_time
+                    && Arc::strong_count(&opened.tenant) == 1
+                    && !opened.tenant.is_busy()
+                    && opened.tenant.failure().is_none()
+            });
+            if idle && let Some(opened) = guard.take() {
+                self.close(&name, opened).await;
+            }
+        }
+    }
+
+    /// Processors go on after a restart without anybody asking for their tenant.
+    async fn take_up(self) {
+        let names = match self.names() {
+            Ok(names) => names,
+            Err(error) => {
+                tracing::error!(%error, "the tenants on disk could not be listed; each is taken up when it is first used");
+                return;
+            }
+        };
+        let mut opening = tokio::task::JoinSet::new();
+        for name in names {
+            while opening.len() >= START_PARALLEL {
+                opening.join_next().await;
+            }
+            let engine = self.clone();
+            opening.spawn(async move {
+                match engine.tenant(&name).await {
+                    Ok(_) | Err(EngineError::Stopping) => {}
+                    Err(error) => tracing::error!(tenant = %name, %error, "could not be taken up"),
+                }
+            });
+        }
+        while opening.join_next().await.is_some() {}
+    }
+
+    fn names(&self) -> std::io::Result<Vec<TenantName>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(self.0.options.data_dir.join("tenants"))? {
+            let file = entry?.file_name();
+            let name = file.to_str().and_then(|file| file.strip_suffix(".redb")).and_then(|name| TenantName::new(name).ok());
+            names.extend(name);
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn path(&self, name: &TenantName) -> PathBuf {
+        self.0.options.data_dir.join("tenants").join(format!("{name}.redb"))
+    }
+
+    fn slot(&self, name: &TenantName) -> Arc<Slot> {
+        let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(name.clone()).or_default())
+    }
+
+    fn slots(&self) -> Vec<(TenantName, Arc<Slot>)> {
+        let slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.iter().map(|(name, slot)| (name.clone(), Arc::clone(slot))).collect()
+    }
+
+    /// Half of what is left: the first tenant is served well, and no number of them takes more than all.
+    fn take_cache(&self) -> usize {
+        let mut taken = self.0.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = (self.0.options.cache_bytes_max.saturating_sub(*taken) / 2).max(CACHE_BYTES_MIN);
+        *taken += share;
+        share
+    }
+
+    fn give_back_cache(&self, share: usize) {
+        let mut taken = self.0.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        *taken = taken.saturating_sub(share);
+    }
+}

@@ -1,0 +1,89 @@
+//! The tolerance rule: whatever is sent becomes an event that can be recorded.
+
+use pelton_model::{Builtin, EventIssues, Issue, Json, JsonObject, NewEvent, attach_component};
+
+/// An event ready to be appended, with the component it brings along.
+#[derive(Debug)]
+pub struct Proposal {
+    pub(crate) event: NewEvent,
+    pub(crate) component: Option<Vec<u8>>,
+}
+
+impl Proposal {
+    /// An event from its envelope; where the candidate is no event, the record of that, which alone gets the metadata.
+    #[must_use]
+    pub fn tolerant(candidate: &Json, metadata: impl FnOnce() -> Option<JsonObject>) -> Self {
+        let invalid = |issues: EventIssues| Self::invalid(&without_component(candidate), &issues.to_string(), metadata().as_ref());
+        Self::strict(candidate).unwrap_or_else(invalid)
+    }
+
+    /// The record of input that was not even JSON, or no event.
+    #[must_use]
+    pub fn invalid(raw_input: &Json, error: &str, metadata: Option<&JsonObject>) -> Self {
+        let event = NewEvent { metadata: metadata.cloned(), ..NewEvent::invalid(raw_input, error) };
+        Self { event, component: None }
+    }
+
+    /// An event from its envelope.
+    ///
+    /// # Errors
+    /// The fields that do not fit.
+    pub fn strict(candidate: &Json) -> Result<Self, EventIssues> {
+        let mut event = NewEvent::parse(candidate)?;
+        let component = Builtin::admit(&mut event)?;
+        Ok(Self { event, component })
+    }
+
+    /// A `stream/processor/configured` whose component came beside it, not in it.
+    ///
+    /// # Errors
+    /// The fields that do not fit, or that it is another event.
+    pub fn upload(candidate: &Json, component: Vec<u8>) -> Result<Self, EventIssues> {
+        let mut event = NewEvent::parse(candidate)?;
+        attach_component(&mut event, &component);
+        Builtin::admit(&mut event)?;
+        if Builtin::of(event.event_type.as_str()) != Some(Builtin::ProcessorConfigured) {
+            let problem = format!("expected `stream/processor/configured` beside a component, found `{}`", event.event_type);
+            return Err(EventIssues(vec![Issue { field: "type".to_owned(), problem }]));
+        }
+        Ok(Self { event, component: Some(component) })
+    }
+}
+
+/// The candidate with the text of a component replaced by its length: a refused upload is not worth megabytes of log.
+fn without_component(candidate: &Json) -> Json {
+    const KEPT_BYTES_MAX: usize = 1024;
+    let Ok(mut value) = candidate.to::<serde_json::Value>() else { return candidate.clone() };
+    match value.pointer_mut("/payload/component") {
+        Some(serde_json::Value::String(text)) if text.len() > KEPT_BYTES_MAX => {
+            *text = format!("({} bytes of text, not kept)", text.len());
+            Json::of(&value)
+        }
+        _ => candidate.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorded(text: &str) -> NewEvent {
+        Proposal::tolerant(&Json::parse(text).unwrap(), || None).event
+    }
+
+    #[test]
+    fn what_is_no_event_is_kept_exactly() {
+        let event = recorded(r#"{"action":"opened","n":123456789012345678901234567890}"#);
+        assert_eq!(event.event_type.as_str(), "stream/invalid-event-appended");
+        assert!(
+            event.payload.as_str().starts_with(r#"{"rawInput":{"action":"opened","n":123456789012345678901234567890},"error":"type: "#)
+        );
+    }
+
+    #[test]
+    fn a_refused_upload_does_not_fill_the_log() {
+        let text = format!(r#"{{"type":"stream/processor/configured","payload":{{"component":"{}"}}}}"#, "A".repeat(4000));
+        let event = recorded(&text);
+        assert!(event.payload.as_str().contains("4000 bytes of text, not kept"), "{:?}", event.payload);
+    }
+}

@@ -1,0 +1,73 @@
+//! One task a tenant: sees to it that every processor the log knows has its actor.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pelton_model::{Slug, StreamPath};
+use pelton_store::StoreError;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::actor::Actor;
+use crate::tenant::{Core, becomes_true};
+
+pub(crate) struct Supervisor {
+    pub core: Arc<Core>,
+    /// Streams whose processors changed, from the writer.
+    pub changed: mpsc::UnboundedReceiver<StreamPath>,
+    pub stop: watch::Receiver<bool>,
+}
+
+impl Supervisor {
+    /// Runs until the tenant closes and every actor has come to rest.
+    pub async fn run(mut self) {
+        let mut actors = Actors::default();
+        match self.core.store.streams_with_processors() {
+            Ok(streams) => streams.iter().for_each(|stream| self.attend(stream, &mut actors)),
+            Err(error) => tracing::error!(tenant = %self.core.name, %error, "the processors of this tenant could not be read"),
+        }
+        loop {
+            tokio::select! {
+                () = becomes_true(&mut self.stop) => break,
+                stream = self.changed.recv() => match stream {
+                    Some(stream) => self.attend(&stream, &mut actors),
+                    None => break,
+                },
+                Some(ended) = actors.tasks.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(tenant = %self.core.name, %error, "a processor's task failed");
+                    }
+                }
+            }
+        }
+        while actors.tasks.join_next().await.is_some() {}
+    }
+
+    fn attend(&self, stream: &StreamPath, actors: &mut Actors) {
+        if let Err(error) = self.try_attend(stream, actors) {
+            tracing::error!(tenant = %self.core.name, %stream, %error, "the processors of this stream could not be read");
+        }
+    }
+
+    fn try_attend(&self, stream: &StreamPath, actors: &mut Actors) -> Result<(), StoreError> {
+        let of_stream = actors.by_stream.entry(stream.clone()).or_default();
+        let Some(info) = self.core.store.stream(stream)? else { return Ok(()) };
+        for slug in info.control.processors.keys() {
+            of_stream.entry(slug.clone()).or_insert_with(|| {
+                let (notify, changed) = watch::channel(0);
+                let actor =
+                    Actor { core: Arc::clone(&self.core), stream: stream.clone(), slug: slug.clone(), changed, stop: self.stop.clone() };
+                actors.tasks.spawn(actor.run());
+                notify
+            });
+        }
+        of_stream.values().for_each(|notify| notify.send_modify(|changes| *changes += 1));
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Actors {
+    by_stream: HashMap<StreamPath, HashMap<Slug, watch::Sender<u64>>>,
+    tasks: JoinSet<()>,
+}

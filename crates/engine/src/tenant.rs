@@ -1,0 +1,380 @@
+//! One tenant, open: append, read, follow, and what its processors are doing.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pelton_model::{
+    Builtin, Digest, Event, JsonObject, Offset, ProcessorConfigured, ProcessorControl, Quotas, Slug, StreamControl, StreamPath, TenantName,
+    Timestamp,
+};
+use pelton_store::{Append, Component, OpenOptions, Page, PageLimit, Store, StoreError, Write, Written};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use crate::components::Components;
+use crate::feed::Feed;
+use crate::supervisor::Supervisor;
+use crate::tails::{Tail, Tails};
+use crate::writer::WriterQueue;
+use crate::{AppendError, EngineError, Proposal};
+
+/// An open tenant. It stays open as long as somebody holds it.
+pub struct Tenant {
+    core: Arc<Core>,
+    stop: watch::Sender<bool>,
+    /// Taken by whoever closes the tenant.
+    tasks: Mutex<Option<Tasks>>,
+}
+
+struct Tasks {
+    supervisor: tokio::task::JoinHandle<()>,
+    writer: std::thread::JoinHandle<()>,
+}
+
+/// What the parts of a tenant share.
+pub(crate) struct Core {
+    pub name: TenantName,
+    pub store: Store,
+    pub writer: WriterQueue,
+    pub tails: Arc<Tails>,
+    pub quotas: Arc<Quotas>,
+    pub components: Arc<Components>,
+    /// Steps of processors that run at the same time.
+    pub turns: Arc<Semaphore>,
+    busy: AtomicUsize,
+    progress: Mutex<HashMap<(StreamPath, Slug), Progress>>,
+    progress_moves: watch::Sender<u64>,
+}
+
+/// Where a processor is, which may be ahead of what its checkpoint says by events that it does not want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub reduced: u64,
+    pub acknowledged: u64,
+}
+
+/// So many processors of one tenant work at once; the others wait their turn. Keeps one tenant from taking every thread.
+const TURNS_MAX: usize = 32;
+
+/// What became of an upload.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The `stream/processor/activated` or `stream/processor/rejected`.
+    Decided(Box<Event>),
+    /// The same is running already, or something newer was configured meanwhile.
+    NothingToDo,
+    /// Not yet, within the time that the caller gave.
+    Pending,
+}
+
+/// What a stream and its processors know.
+#[derive(Debug)]
+pub struct StreamView {
+    pub event_count: u64,
+    pub created_at: Option<Timestamp>,
+    pub children: Vec<StreamPath>,
+    pub control: Arc<StreamControl>,
+    pub processors: Vec<ProcessorView>,
+}
+
+#[derive(Debug)]
+pub struct ProcessorView {
+    pub slug: Slug,
+    pub control: ProcessorControl,
+    /// The next cursors to be reduced and acknowledged.
+    pub cursors: Option<(u64, u64)>,
+    pub state: Option<(pelton_model::Json, Digest)>,
+}
+
+impl Tenant {
+    pub(crate) fn open(
+        name: &TenantName,
+        path: &Path,
+        cache_bytes: usize,
+        quotas: Arc<Quotas>,
+        components: Arc<Components>,
+    ) -> Result<Self, EngineError> {
+        let fault = |source| EngineError::Store { tenant: name.clone(), source };
+        let (store, writer) = Store::open(path, &OpenOptions { cache_bytes, tenant: name.clone() }).map_err(fault)?;
+        let tails = Arc::new(Tails::new(store.head()));
+        let (notify, changed) = mpsc::unbounded_channel();
+        let (writer, writer_thread) = WriterQueue::start(name, writer, Arc::clone(&tails), notify, quotas.queue_bytes_max)
+            .map_err(|source| EngineError::DataFolder { path: path.to_owned(), source })?;
+        let core = Arc::new(Core {
+            name: name.clone(),
+            store,
+            writer,
+            tails,
+            quotas,
+            components,
+            turns: Arc::new(Semaphore::new(TURNS_MAX)),
+            busy: AtomicUsize::new(0),
+            progress: Mutex::default(),
+            progress_moves: watch::Sender::new(0),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let supervisor = tokio::spawn(Supervisor { core: Arc::clone(&core), changed, stop: stopped }.run());
+        Ok(Self { core, stop, tasks: Mutex::new(Some(Tasks { supervisor, writer: writer_thread })) })
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &TenantName {
+        &self.core.name
+    }
+
+    #[must_use]
+    pub fn quotas(&self) -> &Quotas {
+        &self.core.quotas
+    }
+
+    /// Appends all or nothing. Returns when the events are on disk and visible to every later read.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then nothing was recorded.
+    pub async fn append(&self, stream: &StreamPath, proposals: Vec<Proposal>) -> Result<Written, AppendError> {
+        let quotas = &self.core.quotas;
+        if proposals.len() > quotas.batch_events_max {
+            return Err(AppendError::BatchTooLarge { found: proposals.len(), max: quotas.batch_events_max });
+        }
+        let mut write = Write::default();
+        for Proposal { mut event, component } in proposals {
+            if event.size_bytes() > quotas.event_bytes_max {
+                return Err(AppendError::EventTooLarge { found: event.size_bytes(), max: quotas.event_bytes_max });
+            }
+            if let Some(bytes) = component {
+                // One that is too large is not stored; its deployment says why it was rejected.
+                if bytes.len() <= quotas.component_bytes_max {
+                    let component = Component { digest: Digest::of(&bytes), bytes };
+                    self.core.writer.write(Write { component: Some(component), ..Write::default() }).await?;
+                }
+            } else {
+                self.fill_in_size(&mut event)?;
+            }
+            write.appends.push(Append { stream: stream.clone(), event });
+        }
+        self.core.writer.write(write).await
+    }
+
+    /// The log keeps digest and size, also where only the digest was given.
+    fn fill_in_size(&self, event: &mut pelton_model::NewEvent) -> Result<(), AppendError> {
+        if Builtin::of(event.event_type.as_str()) != Some(Builtin::ProcessorConfigured) {
+            return Ok(());
+        }
+        let Ok(mut configured) = event.payload.to::<ProcessorConfigured>() else { return Ok(()) };
+        let size =
+            self.core.store.component_size(&configured.component.digest).map_err(|error| AppendError::Unavailable(error.to_string()))?;
+        configured.component.size = size.or(configured.component.size);
+        event.payload = JsonObject::of(&configured);
+        Ok(())
+    }
+
+    /// One page of a stream, from `from` on. Blocking.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn read(&self, stream: &StreamPath, range: std::ops::Range<Offset>, limit: PageLimit) -> Result<Page, StoreError> {
+        self.core.store.read_stream(stream, range, limit)
+    }
+
+    /// The next offset of a stream, and a way to wait for it to move. A stream nobody has appended to has tail 1.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn tail(&self, stream: &StreamPath) -> Result<Tail, StoreError> {
+        self.core.tails.stream(&self.core.store, stream)
+    }
+
+    /// Why nothing can be written any more, where that is so.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.core.writer.failure()
+    }
+
+    /// What became of the upload recorded at `configured`.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub async fn outcome(&self, stream: &StreamPath, slug: &Slug, configured: Offset, wait: Duration) -> Result<Outcome, StoreError> {
+        let mut tail = self.tail(stream)?;
+        let mut from = configured.next();
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            let info = self.core.store.stream(stream)?;
+            let until = Offset::new(tail.next()).unwrap_or(Offset::FIRST).max(from);
+            while from < until {
+                let page = self.read(stream, from..until, PageLimit::default())?;
+                if let Some(event) = page.events.into_iter().find(|event| decides(event, slug, configured)) {
+                    return Ok(Outcome::Decided(Box::new(event)));
+                }
+                from = page.next;
+            }
+            // Read before the events were: if it was not pending then, its decision would have been among them.
+            let pending = info.and_then(|info| info.control.processors.get(slug)?.pending.clone());
+            if pending.is_none_or(|version| version.configured_offset != configured) {
+                return Ok(Outcome::NothingToDo);
+            }
+            match tokio::time::timeout_at(deadline, tail.reaches(from.get())).await {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return Ok(Outcome::Pending),
+            }
+        }
+    }
+
+    /// What the stream and its processors know.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn view(&self, stream: &StreamPath) -> Result<StreamView, StoreError> {
+        let store = &self.core.store;
+        let Some(info) = store.stream(stream)? else {
+            return Ok(StreamView {
+                event_count: 0,
+                created_at: None,
+                children: Vec::new(),
+                control: Arc::default(),
+                processors: Vec::new(),
+            });
+        };
+        let processor = |(slug, control): (&Slug, &ProcessorControl)| {
+            let checkpoint = store.checkpoint(stream, slug)?;
+            let progress = self.core.progress(stream, slug);
+            let cursors =
+                progress.or(checkpoint.as_ref().map(|found| Progress { reduced: found.reduced, acknowledged: found.acknowledged }));
+            Ok(ProcessorView {
+                slug: slug.clone(),
+                control: control.clone(),
+                cursors: cursors.map(|progress| (progress.reduced, progress.acknowledged)),
+                state: checkpoint.map(|found| (found.state, found.state_digest)),
+            })
+        };
+        let processors = info.control.processors.iter().map(processor).collect::<Result<_, StoreError>>()?;
+        Ok(StreamView {
+            event_count: info.next_offset.get() - 1,
+            created_at: Some(info.created_at),
+            children: store.children(stream)?,
+            control: info.control,
+            processors,
+        })
+    }
+
+    /// As [`Tenant::view`], once every active processor of the stream has handled `offset`, or after `wait`.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub async fn view_once_handled(&self, stream: &StreamPath, offset: Offset, wait: Duration) -> Result<StreamView, StoreError> {
+        let mut commits = self.core.tails.commits();
+        let mut moves = self.core.progress_moves.subscribe();
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            commits.borrow_and_update();
+            moves.borrow_and_update();
+            let view = self.view(stream)?;
+            if self.has_handled(stream, &view, offset)? {
+                return Ok(view);
+            }
+            let either = async {
+                tokio::select! { result = commits.changed() => result, result = moves.changed() => result }
+            };
+            if !matches!(tokio::time::timeout_at(deadline, either).await, Ok(Ok(()))) {
+                return self.view(stream);
+            }
+        }
+    }
+
+    fn has_handled(&self, stream: &StreamPath, view: &StreamView, offset: Offset) -> Result<bool, StoreError> {
+        for processor in &view.processors {
+            let Some(confirmed) = &processor.control.confirmed else {
+                if processor.control.pending.is_some() {
+                    return Ok(false);
+                }
+                continue;
+            };
+            if processor.control.parked.is_some() {
+                continue;
+            }
+            let feed = Feed::new(stream, confirmed.configured.include_children);
+            let cursor = feed.cursor_of(&self.core.store, stream, offset)?;
+            if !processor.cursors.is_some_and(|(reduced, acknowledged)| reduced.min(acknowledged) > cursor) {
+                return Ok(false);
+            }
+        }
+        Ok(view.event_count >= offset.get())
+    }
+
+    /// Whether closing it now would interrupt something.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.core.busy.load(Ordering::Acquire) > 0
+    }
+
+    /// Lets processors come to rest and writes what waits. The file is closed when nobody holds the tenant any more.
+    pub(crate) async fn close(&self) {
+        self.stop.send_replace(true);
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(tasks) = tasks else { return };
+        if let Err(error) = tasks.supervisor.await {
+            tracing::error!(tenant = %self.core.name, %error, "the supervisor failed");
+        }
+        self.core.writer.close();
+        let joined = tokio::task::spawn_blocking(move || tasks.writer.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!(tenant = %self.core.name, "the writer thread failed");
+        }
+    }
+}
+
+impl Core {
+    pub fn publish_progress(&self, stream: &StreamPath, slug: &Slug, progress: Progress) {
+        self.lock_progress().insert((stream.clone(), slug.clone()), progress);
+        self.progress_moves.send_modify(|moves| *moves += 1);
+    }
+
+    pub fn forget_progress(&self, stream: &StreamPath, slug: &Slug) {
+        self.lock_progress().remove(&(stream.clone(), slug.clone()));
+    }
+
+    fn progress(&self, stream: &StreamPath, slug: &Slug) -> Option<Progress> {
+        self.lock_progress().get(&(stream.clone(), slug.clone())).copied()
+    }
+
+    /// A panic elsewhere leaves at worst a cursor that the next step corrects.
+    fn lock_progress(&self) -> std::sync::MutexGuard<'_, HashMap<(StreamPath, Slug), Progress>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns once the value is true, or its sender is gone.
+pub(crate) async fn becomes_true(value: &mut watch::Receiver<bool>) {
+    if value.wait_for(|value| *value).await.is_err() {
+        tracing::trace!("a sender ended before it sent");
+    }
+}
+
+/// While it lives the tenant has something under way and is not closed for idleness.
+pub(crate) struct Busy(Arc<Core>);
+
+impl Busy {
+    pub fn begin(core: &Arc<Core>) -> Self {
+        core.busy.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(core))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Whether this event answers the upload recorded at `configured`.
+fn decides(event: &Event, slug: &Slug, configured: Offset) -> bool {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Answer {
+        slug: Slug,
+        configured_offset: Offset,
+    }
+    matches!(Builtin::of(event.event_type.as_str()), Some(Builtin::ProcessorActivated | Builtin::ProcessorRejected))
+        && event.payload.to::<Answer>().is_ok_and(|answer| answer.slug == *slug && answer.configured_offset == configured)
+}

@@ -1,0 +1,266 @@
+//! `POST /api/streams/{path}`: one event, a batch, or a component.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest as _, Multipart, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use base64::Engine as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use pelton_engine::{Outcome, Proposal, Tenant};
+use pelton_model::{Builtin, Event, Json, JsonObject, ProcessorConfigured, Rejected, StreamPath};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::problem::Problem;
+use super::{json as json_response, query, state, wire};
+
+/// Headers that say what a webhook is. None of these is a credential or a signature.
+const TELLING_HEADERS: &[&str] = &[
+    "content-type",
+    "user-agent",
+    "webhook-id",
+    "webhook-timestamp",
+    "x-github-delivery",
+    "x-github-event",
+    "x-github-hook-id",
+    "x-gitlab-event",
+    "x-gitlab-event-uuid",
+    "x-slack-request-timestamp",
+    "x-slack-retry-num",
+    "x-slack-retry-reason",
+    "x-shopify-topic",
+    "x-event-key",
+    "ce-id",
+    "ce-source",
+    "ce-type",
+];
+const WAIT_SECONDS_DEFAULT: u64 = 10;
+/// What an upload as JSON has around its base64.
+const ENVELOPE_BYTES: usize = 1 << 20;
+
+pub async fn post(tenant: Arc<Tenant>, path: StreamPath, request: Request) -> Result<Response, Problem> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match media_type.as_str() {
+        "application/wasm" => post_component(&tenant, &path, request).await,
+        "multipart/form-data" => post_multipart(&tenant, &path, request).await,
+        _ => post_events(&tenant, &path, request).await,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppendQuery {
+    wait: Option<u64>,
+}
+
+async fn post_events(tenant: &Tenant, path: &StreamPath, request: Request) -> Result<Response, Problem> {
+    let AppendQuery { wait } = query(request.uri())?;
+    let (parts, body) = request.into_parts();
+    // Base64 takes four bytes for three.
+    let body = read(body, tenant.quotas().component_bytes_max / 3 * 4 + ENVELOPE_BYTES).await?;
+    let candidate = match Json::from_slice(&body) {
+        Ok(json) => json,
+        Err(error) => {
+            let proposal = Proposal::invalid(&raw_text(&body), &error.to_string(), telling_headers(&parts.headers).as_ref());
+            return append_one(tenant, path, proposal, wait).await;
+        }
+    };
+    if candidate.kind() == "array" {
+        return append_batch(tenant, path, &candidate, &parts.headers).await;
+    }
+    append_one(tenant, path, propose(&candidate, &parts.headers), wait).await
+}
+
+async fn append_batch(tenant: &Tenant, path: &StreamPath, batch: &Json, headers: &HeaderMap) -> Result<Response, Problem> {
+    let candidates: Vec<Box<RawValue>> = batch.to().map_err(|error| Problem::new("bad-body", error.to_string()))?;
+    if candidates.is_empty() {
+        return Err(Problem::new("bad-body", "expected at least one event in a batch, found an empty array"));
+    }
+    let proposals = candidates.iter().map(|candidate| propose(&Json::from_checked(candidate.get()), headers)).collect();
+    let written = tenant.append(path, proposals).await?;
+    let mut body = String::from(r#"{"events":["#);
+    wire::write_events(&mut body, &written.events);
+    body.push_str("]}\n");
+    Ok(json_response(StatusCode::OK, body))
+}
+
+async fn append_one(tenant: &Tenant, path: &StreamPath, proposal: Proposal, wait: Option<u64>) -> Result<Response, Problem> {
+    let wait = state::wait(wait.unwrap_or(WAIT_SECONDS_DEFAULT))?;
+    let written = tenant.append(path, vec![proposal]).await?;
+    let Some(event) = written.events.first() else { return Err(Problem::new("internal", "nothing was recorded")) };
+    let configured = match Builtin::of(event.event_type.as_str()) {
+        Some(Builtin::ProcessorConfigured) => event.payload.to::<ProcessorConfigured>().ok(),
+        _ => None,
+    };
+    let outcome = match configured {
+        Some(configured) => tenant.outcome(path, &configured.slug, event.offset, wait).await?,
+        None => Outcome::NothingToDo,
+    };
+    match outcome {
+        Outcome::Decided(decision) if Builtin::of(decision.event_type.as_str()) == Some(Builtin::ProcessorRejected) => {
+            Err(rejected(event, &decision))
+        }
+        Outcome::Decided(decision) => Ok(answer(event, Some(&decision))),
+        Outcome::NothingToDo | Outcome::Pending => Ok(answer(event, None)),
+    }
+}
+
+fn answer(event: &Event, outcome: Option<&Event>) -> Response {
+    let mut body = String::from(r#"{"event":"#);
+    wire::write_event(&mut body, event);
+    if let Some(outcome) = outcome {
+        body.push_str(r#","outcome":"#);
+        wire::write_event(&mut body, outcome);
+    }
+    body.push_str("}\n");
+    json_response(StatusCode::OK, body)
+}
+
+/// The upload is recorded, and so is that it will not run; the uploader hears both.
+fn rejected(event: &Event, decision: &Event) -> Problem {
+    let reason = decision.payload.to::<Rejected>().map(|rejected| rejected.reason);
+    let detail = reason.as_ref().map_or("the component cannot run", |reason| &reason.message).to_owned();
+    let problem =
+        Problem::new("component-rejected", detail).with("reason", reason.ok().and_then(|reason| serde_json::to_value(reason).ok()));
+    problem.with_event("event", event).with_event("outcome", decision)
+}
+
+/// `{ "event": … }` and nothing else is an envelope around the event; anything else is the event itself.
+fn propose(candidate: &Json, headers: &HeaderMap) -> Proposal {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nested {
+        event: Box<RawValue>,
+    }
+    let nested = candidate.as_str().starts_with(r#"{"event":"#).then(|| candidate.to::<Nested>().ok()).flatten();
+    match nested {
+        Some(nested) => tolerant(&Json::from_checked(nested.event.get()), headers),
+        None => tolerant(candidate, headers),
+    }
+}
+
+/// The headers are looked at only when they are needed, for most input is valid.
+fn tolerant(candidate: &Json, headers: &HeaderMap) -> Proposal {
+    Proposal::tolerant(candidate, || telling_headers(headers))
+}
+
+/// Text that is not JSON as a JSON string; bytes that are not text in base64.
+fn raw_text(body: &Bytes) -> Json {
+    match std::str::from_utf8(body) {
+        Ok(text) => Json::of(&text),
+        Err(_) => Json::of(&json!({ "base64": base64::engine::general_purpose::STANDARD.encode(body) })),
+    }
+}
+
+fn telling_headers(headers: &HeaderMap) -> Option<JsonObject> {
+    let told: Map<String, Value> =
+        TELLING_HEADERS.iter().filter_map(|name| Some(((*name).to_owned(), Value::from(headers.get(*name)?.to_str().ok()?)))).collect();
+    (!told.is_empty()).then(|| JsonObject::of(&json!({ "headers": told })))
+}
+
+/// The fields of a configuration that a query can carry.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UploadQuery {
+    slug: Option<String>,
+    config: Option<String>,
+    consumes: Option<String>,
+    effects_from: Option<String>,
+    catch_up: Option<String>,
+    include_children: Option<bool>,
+    limits: Option<String>,
+    wait: Option<u64>,
+}
+
+async fn post_component(tenant: &Tenant, path: &StreamPath, request: Request) -> Result<Response, Problem> {
+    let upload: UploadQuery = query(request.uri())?;
+    let mut payload = processor_header(request.headers())?;
+    let wait = upload.wait;
+    payload.extend(upload.payload()?);
+    let limit = tenant.quotas().component_bytes_max;
+    let component = read(request.into_body(), limit).await?;
+    let event = Json::of(&json!({ "type": Builtin::ProcessorConfigured.as_str(), "payload": payload }));
+    let proposal = Proposal::upload(&event, component.to_vec()).map_err(|issues| Problem::new("bad-query", issues.to_string()))?;
+    append_one(tenant, path, proposal, wait).await
+}
+
+fn processor_header(headers: &HeaderMap) -> Result<Map<String, Value>, Problem> {
+    let Some(value) = headers.get("x-pelton-processor") else { return Ok(Map::new()) };
+    serde_json::from_slice(value.as_bytes())
+        .map_err(|error| Problem::new("bad-header", format!("X-Pelton-Processor: expected a JSON object: {error}")))
+}
+
+impl UploadQuery {
+    fn payload(self) -> Result<Map<String, Value>, Problem> {
+        let parsed = |name: &str, text: String| {
+            serde_json::from_str::<Value>(&text).map_err(|error| Problem::new("bad-query", format!("{name}: expected JSON: {error}")))
+        };
+        let mut payload = Map::new();
+        let mut put = |name: &str, value: Value| drop(payload.insert(name.to_owned(), value));
+        if let Some(slug) = self.slug {
+            put("slug", slug.into());
+        }
+        if let Some(config) = self.config {
+            put("config", parsed("config", config)?);
+        }
+        if let Some(consumes) = self.consumes {
+            put("consumes", consumes.split(',').map(str::trim).collect());
+        }
+        if let Some(from) = self.effects_from {
+            put("effectsFrom", from.parse::<u64>().map_or_else(|_| from.into(), |offset| json!({ "offset": offset })));
+        }
+        if let Some(catch_up) = self.catch_up {
+            put("catchUp", catch_up.parse::<u64>().map_or_else(|_| catch_up.into(), |seconds| json!({ "maxAgeSeconds": seconds })));
+        }
+        if let Some(include_children) = self.include_children {
+            put("includeChildren", include_children.into());
+        }
+        if let Some(limits) = self.limits {
+            put("limits", parsed("limits", limits)?);
+        }
+        Ok(payload)
+    }
+}
+
+async fn post_multipart(tenant: &Tenant, path: &StreamPath, request: Request) -> Result<Response, Problem> {
+    let AppendQuery { wait } = query(request.uri())?;
+    let limit = tenant.quotas().component_bytes_max + ENVELOPE_BYTES;
+    let request = request.map(|body| Body::new(Limited::new(body, limit)));
+    let malformed = |detail: String| Problem::new("bad-body", detail);
+    let mut multipart = Multipart::from_request(request, &()).await.map_err(|error| malformed(error.body_text()))?;
+    let (mut event, mut component) = (None, None);
+    while let Some(part) = multipart.next_field().await.map_err(|error| malformed(error.body_text()))? {
+        let name = part.name().unwrap_or_default().to_owned();
+        let bytes = part.bytes().await.map_err(|error| match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(limit),
+            _ => malformed(error.body_text()),
+        })?;
+        match name.as_str() {
+            "event" => event = Some(bytes),
+            "component" => component = Some(bytes),
+            other => return Err(malformed(format!("expected the parts `event` and `component`, found `{other}`"))),
+        }
+    }
+    let (Some(event), Some(component)) = (event, component) else {
+        return Err(malformed("expected the parts `event` and `component`, found only one of them or none".to_owned()));
+    };
+    let event = Json::from_slice(&event).map_err(|error| malformed(format!("part `event`: {error}")))?;
+    let proposal = Proposal::upload(&event, component.to_vec()).map_err(|issues| malformed(format!("part `event`: {issues}")))?;
+    append_one(tenant, path, proposal, wait).await
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
+        Err(error) => Err(Problem::new("bad-body", format!("the body ended early: {error}"))),
+    }
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new("body-too-large", format!("expected a body of at most {limit} bytes, found more")).with("max", limit)
+}

@@ -1,0 +1,125 @@
+//! Routes, and what of a request decides where it goes. What a client sees is written down in `docs/http.md`.
+
+mod append;
+mod problem;
+mod read;
+mod state;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use pelton_engine::{Engine, Tenant};
+use pelton_model::{StreamPath, TenantName};
+use tokio::sync::watch;
+
+use problem::Problem;
+
+/// What every request may use.
+#[derive(Clone)]
+pub struct App {
+    pub engine: Engine,
+    /// Becomes true when the daemon stops; what would stay open for ever ends then.
+    pub stopping: watch::Receiver<bool>,
+}
+
+pub fn router(app: App) -> Router {
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).fallback(route).with_state(app)
+}
+
+async fn ready(State(app): State<App>) -> Response {
+    if app.engine.is_stopping() {
+        return Problem::new("unavailable", "the host is stopping").into_response();
+    }
+    match app.engine.failure().await {
+        Some((tenant, reason)) => Problem::new("unavailable", format!("tenant {tenant} cannot be written: {reason}")).into_response(),
+        None => json(StatusCode::OK, r#"{"ready":true}"#.to_owned()),
+    }
+}
+
+/// Stream paths may hold escaped slashes and empty segments, which a pattern router would take apart, so they are read here.
+async fn route(State(app): State<App>, request: Request) -> Response {
+    match dispatch(app, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
+    let Some(rest) = request.uri().path().strip_prefix("/api/streams/") else {
+        return Err(Problem::new("not-found", format!("no such route: {}", request.uri().path())));
+    };
+    let state_of = rest.strip_prefix("__state").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    if let Some(rest) = state_of {
+        let path = stream_path(rest.strip_prefix('/').unwrap_or(rest))?;
+        return match *request.method() {
+            Method::GET => state::get(&tenant(&app, request.headers()).await?, &path, request.uri()).await,
+            _ => Err(method_not_allowed(request.method(), "GET")),
+        };
+    }
+    let path = stream_path(rest)?;
+    match *request.method() {
+        Method::GET => read::get(&app, tenant(&app, request.headers()).await?, path, request.uri(), request.headers()).await,
+        Method::POST => append::post(tenant(&app, request.headers()).await?, path, request).await,
+        _ => Err(method_not_allowed(request.method(), "GET, POST")),
+    }
+}
+
+/// Percent-decoded once and given its leading slash; nothing else is repaired.
+fn stream_path(raw: &str) -> Result<StreamPath, Problem> {
+    let decoded =
+        percent_encoding::percent_decode_str(raw).decode_utf8().map_err(|_| Problem::new("bad-path", "stream path: not UTF-8"))?;
+    if decoded.bytes().all(|byte| byte == b'/') {
+        return Ok(StreamPath::root());
+    }
+    let absolute = if decoded.starts_with('/') { decoded.into_owned() } else { format!("/{decoded}") };
+    StreamPath::new(&absolute).map_err(|error| Problem::new("bad-path", error.to_string()))
+}
+
+async fn tenant(app: &App, headers: &HeaderMap) -> Result<Arc<Tenant>, Problem> {
+    let named = headers.get("x-pelton-tenant").or_else(|| headers.get("x-iterate-project"));
+    let name = match named {
+        Some(value) => {
+            let text = value.to_str().map_err(|_| Problem::new("bad-tenant", "tenant: expected visible ASCII characters"))?;
+            TenantName::new(text.trim()).map_err(|error| Problem::new("bad-tenant", error.to_string()))?
+        }
+        None => TenantName::from_checked("default"),
+    };
+    Ok(app.engine.tenant(&name).await?)
+}
+
+/// The query as a type that refuses fields it does not know.
+fn query<T: serde::de::DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    let query = axum::extract::Query::<T>::try_from_uri(uri);
+    query.map(|query| query.0).map_err(|error| Problem::new("bad-query", error.body_text()))
+}
+
+fn method_not_allowed(method: &Method, allowed: &'static str) -> Problem {
+    Problem::new("method-not-allowed", format!("expected {allowed}, found {method}")).with_header(header::ALLOW, allowed)
+}
+
+fn json(status: StatusCode, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_escaped_and_root_forms_name_the_same_stream() {
+        for raw in ["team/inbox", "team%2Finbox", "%2Fteam%2Finbox", "/team/inbox"] {
+            assert_eq!(stream_path(raw).unwrap().as_str(), "/team/inbox");
+        }
+        for raw in ["", "/", "//", "%2F"] {
+            assert_eq!(stream_path(raw).unwrap(), StreamPath::root());
+        }
+        for raw in ["Team", "a//b", "a/", "a%2", "a%252Fb", "%FF"] {
+            assert!(stream_path(raw).is_err(), "{raw}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Errors as a client sees them: RFC 9457, with a code for programs. The only place that knows status codes of errors.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pelton_engine::{AppendError, EngineError, Refusal, StoreError};
+use pelton_model::Event;
+use serde_json::Value;
+
+use super::wire;
+
+/// An error answer. `code` is one of the documented set; everything else is for people.
+#[derive(Debug)]
+pub struct Problem {
+    code: &'static str,
+    detail: String,
+    /// Members of its own, as JSON text.
+    more: Vec<(&'static str, String)>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+const CODES: &[(&str, StatusCode, &str)] = &[
+    ("bad-path", StatusCode::BAD_REQUEST, "Malformed stream path"),
+    ("bad-tenant", StatusCode::BAD_REQUEST, "Malformed tenant name"),
+    ("bad-query", StatusCode::BAD_REQUEST, "Malformed query"),
+    ("bad-header", StatusCode::BAD_REQUEST, "Malformed header"),
+    ("bad-body", StatusCode::BAD_REQUEST, "Malformed body"),
+    ("not-found", StatusCode::NOT_FOUND, "Not found"),
+    ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+    ("not-acceptable", StatusCode::NOT_ACCEPTABLE, "Not acceptable"),
+    ("key-reused", StatusCode::CONFLICT, "Idempotency key used for another event"),
+    ("offset-mismatch", StatusCode::PRECONDITION_FAILED, "Not the next offset"),
+    ("stream-paused", StatusCode::PRECONDITION_FAILED, "Stream paused"),
+    ("checkpoint-conflict", StatusCode::CONFLICT, "Checkpoint conflict"),
+    ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Body too large"),
+    ("event-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Event too large"),
+    ("batch-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Batch too large"),
+    ("component-rejected", StatusCode::UNPROCESSABLE_ENTITY, "Component rejected"),
+    ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
+    ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
+];
+
+impl Problem {
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), more: Vec::new(), header: None }
+    }
+
+    /// Adds a member of its own to the answer.
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.more.push((name, value.into().to_string()));
+        self
+    }
+
+    /// Adds an event, as every other answer would show it.
+    pub fn with_event(mut self, name: &'static str, event: &Event) -> Self {
+        let mut text = String::new();
+        wire::write_event(&mut text, event);
+        self.more.push((name, text));
+        self
+    }
+
+    pub fn with_header(self, name: HeaderName, value: &'static str) -> Self {
+        Self { header: Some((name, HeaderValue::from_static(value))), ..self }
+    }
+
+    /// A fault of the host's: the client learns that, the log learns what.
+    fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "a request failed");
+        Self::new("internal", "the host failed; its log says why")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let known = CODES.iter().find(|(code, ..)| *code == self.code);
+        let (status, title) = known.map_or((StatusCode::INTERNAL_SERVER_ERROR, "Error"), |(_, status, title)| (*status, *title));
+        let mut body = format!(
+            r#"{{"type":"urn:pelton:problem:{code}","title":{},"status":{},"code":"{code}","detail":{}"#,
+            Value::from(title),
+            status.as_u16(),
+            Value::from(self.detail),
+            code = self.code,
+        );
+        for (name, json) in self.more {
+            body.push_str(&format!(r#","{name}":{json}"#));
+        }
+        body.push_str("}\n");
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<AppendError> for Problem {
+    fn from(error: AppendError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AppendError::Refused(Refusal::Paused { reason, .. }) => {
+                let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
+                Self::new("stream-paused", format!("stream is paused: {reason}"))
+            }
+            AppendError::Refused(Refusal::OffsetMismatch { expected, next, .. }) => {
+                Self::new("offset-mismatch", detail).with("expected", expected.get()).with("next", next.get())
+            }
+            AppendError::Refused(Refusal::KeyReused { stored }) => Self::new("key-reused", detail).with_event("event", &stored),
+            AppendError::Refused(Refusal::StaleCheckpoint { .. }) => Self::new("checkpoint-conflict", detail),
+            AppendError::EventTooLarge { max, .. } => Self::new("event-too-large", detail).with("max", max),
+            AppendError::BatchTooLarge { max, .. } => Self::new("batch-too-large", detail).with("max", max),
+            AppendError::Unavailable(_) => Self::new("unavailable", detail),
+        }
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Stopping => Self::new("unavailable", error.to_string()),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<tokio::task::JoinError> for Problem {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::internal(&error)
+    }
+}

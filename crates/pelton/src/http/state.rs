@@ -1,0 +1,139 @@
+//! `GET /api/streams/__state/{path}`: what the stream and its processors know.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use pelton_engine::{ProcessorView, StreamView, Tenant};
+use pelton_model::{Digest, Json, JsonObject, Offset, Parked, Rejected, Slug, StreamPath, TenantName, Version};
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
+use super::{json, query, wire};
+
+/// Nobody needs to hold a connection for longer to learn a state.
+pub const WAIT_SECONDS_MAX: u64 = 60;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StateQuery {
+    handled: Option<Offset>,
+    wait: Option<u64>,
+}
+
+pub async fn get(tenant: &Arc<Tenant>, path: &StreamPath, uri: &Uri) -> Result<Response, Problem> {
+    let query: StateQuery = query(uri)?;
+    let view = match query.handled {
+        Some(offset) => tenant.view_once_handled(path, offset, wait(query.wait.unwrap_or(10))?).await?,
+        None => {
+            let (tenant, path) = (Arc::clone(tenant), path.clone());
+            tokio::task::spawn_blocking(move || tenant.view(&path)).await??
+        }
+    };
+    let body =
+        serde_json::to_string(&StateBody::of(tenant.name(), path, &view)).map_err(|error| Problem::new("internal", error.to_string()))?;
+    Ok(json(StatusCode::OK, body + "\n"))
+}
+
+pub fn wait(seconds: u64) -> Result<Duration, Problem> {
+    if seconds > WAIT_SECONDS_MAX {
+        return Err(Problem::new("bad-query", format!("wait: expected at most {WAIT_SECONDS_MAX} seconds, found {seconds}")));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StateBody<'a> {
+    project_slug: &'a TenantName,
+    path: &'a StreamPath,
+    event_count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
+    child_paths: &'a [StreamPath],
+    metadata: JsonObject,
+    paused: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pause_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_at: Option<String>,
+    processors: BTreeMap<&'a Slug, ProcessorBody<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProcessorBody<'a> {
+    status: &'static str,
+    digest: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configured_offset: Option<Offset>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<&'a JsonObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursors: Option<Cursors>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_digest: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<Pending>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parked: Option<&'a Parked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<&'a Rejected>,
+}
+
+#[derive(Serialize)]
+struct Cursors {
+    reduced: u64,
+    acknowledged: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Pending {
+    digest: Digest,
+    configured_offset: Offset,
+}
+
+impl<'a> StateBody<'a> {
+    fn of(tenant: &'a TenantName, path: &'a StreamPath, view: &'a StreamView) -> Self {
+        let pause = view.control.paused.as_ref();
+        Self {
+            project_slug: tenant,
+            path,
+            event_count: view.event_count,
+            created_at: view.created_at.map(wire::time),
+            child_paths: &view.children,
+            metadata: view.control.metadata.clone().unwrap_or_else(JsonObject::empty),
+            paused: pause.is_some(),
+            pause_reason: pause.and_then(|pause| pause.reason.as_deref()),
+            paused_at: pause.map(|pause| wire::time(pause.at)),
+            processors: view.processors.iter().map(|processor| (&processor.slug, ProcessorBody::of(processor))).collect(),
+        }
+    }
+}
+
+impl<'a> ProcessorBody<'a> {
+    fn of(view: &'a ProcessorView) -> Self {
+        let control = &view.control;
+        let shown: Option<&Version> = control.confirmed.as_ref();
+        Self {
+            status: control.status(),
+            digest: control.digest(),
+            configured_offset: shown.or(control.pending.as_ref()).map(|version| version.configured_offset),
+            manifest: shown.and_then(|version| version.manifest.as_ref()),
+            cursors: view.cursors.map(|(reduced, acknowledged)| Cursors { reduced, acknowledged }),
+            state: view.state.as_ref().map(|(state, _)| state),
+            state_digest: view.state.as_ref().map(|(_, digest)| *digest),
+            pending: control
+                .pending
+                .as_ref()
+                .map(|version| Pending { digest: version.configured.component.digest, configured_offset: version.configured_offset }),
+            parked: control.parked.as_ref(),
+            rejected: control.rejected.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! `pelton serve`: from the command line to a listening server, and down again without losing anything accepted.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::serve::ListenerExt as _;
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+use pelton_engine::{Engine, EngineError, EngineOptions};
+use pelton_model::Quotas;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::http;
+
+/// Options of `pelton serve`.
+#[derive(Args)]
+pub struct Options {
+    /// Address to listen on; port 0 picks a free one. There is no authentication yet: keep it on a loopback address.
+    #[arg(long, env = "PELTON_LISTEN", default_value = "127.0.0.1:7070")]
+    listen: SocketAddr,
+    /// Folder for everything that is kept.
+    #[arg(long, env = "PELTON_DATA", default_value = "./pelton-data")]
+    data: PathBuf,
+    /// Largest component that may be uploaded.
+    #[arg(long, env = "PELTON_BODY_LIMIT", default_value = "64MiB")]
+    body_limit: ByteSize,
+    /// Largest event: type, payload, metadata and key together.
+    #[arg(long, env = "PELTON_EVENT_LIMIT", default_value = "1MiB")]
+    event_limit: ByteSize,
+    /// Page cache of all open tenants together.
+    #[arg(long, env = "PELTON_CACHE", default_value = "256MiB")]
+    cache: ByteSize,
+    /// Seconds after which a tenant that nobody uses is closed.
+    #[arg(long, env = "PELTON_IDLE_SECONDS", default_value = "60")]
+    idle_seconds: u64,
+    /// How log lines on standard error look. What is logged is set by `PELTON_LOG`, such as `info` or `pelton_engine=debug`.
+    #[arg(long, env = "PELTON_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Why the daemon does not start or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("{what}: {source}")]
+    Io {
+        what: &'static str,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("--{option}: expected a size that fits into this machine's memory addresses, found {found}")]
+    Size { option: &'static str, found: ByteSize },
+}
+
+/// How long open connections may take to finish once the daemon is told to stop.
+const DRAIN_TIME: Duration = Duration::from_secs(20);
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`ServeError`] where it cannot start, or cannot serve any more.
+pub fn run(options: Options) -> Result<(), ServeError> {
+    log_to_stderr(options.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(io("starting the runtime"))?;
+    runtime.block_on(serve(options))
+}
+
+async fn serve(options: Options) -> Result<(), ServeError> {
+    let listener = TcpListener::bind(options.listen).await.map_err(|source| ServeError::Listen { address: options.listen, source })?;
+    let address = listener.local_addr().map_err(io("reading the address listened on"))?;
+    let engine = Engine::start(engine_options(&options)?)?;
+    announce(address).map_err(io("writing to standard output"))?;
+
+    let (stop, stopping) = watch::channel(false);
+    let app = http::router(http::App { engine: engine.clone(), stopping: stopping.clone() });
+    // An answer is small and wanted at once.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+    });
+    let mut drain = stopping;
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+        if drain.wait_for(|stop| *stop).await.is_err() {
+            tracing::debug!("the stop signal ended before it was sent");
+        }
+    });
+    let mut server = tokio::spawn(server.into_future());
+
+    tokio::select! {
+        result = &mut server => return ended(result),
+        () = stop_signal() => {}
+    }
+    tracing::info!("stopping: finishing what was accepted");
+    stop.send_replace(true);
+    match tokio::time::timeout(DRAIN_TIME, server).await {
+        Ok(result) => ended(result)?,
+        Err(_elapsed) => tracing::warn!("some connections did not finish in time and are cut"),
+    }
+    engine.shutdown().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn ended(result: Result<std::io::Result<()>, tokio::task::JoinError>) -> Result<(), ServeError> {
+    result.map_err(std::io::Error::other).and_then(|result| result).map_err(io("serving"))
+}
+
+fn engine_options(options: &Options) -> Result<EngineOptions, ServeError> {
+    let size = |option, found: ByteSize| usize::try_from(found.as_u64()).map_err(|_| ServeError::Size { option, found });
+    let quotas = Quotas {
+        component_bytes_max: size("body-limit", options.body_limit)?,
+        event_bytes_max: size("event-limit", options.event_limit)?,
+        ..Quotas::default()
+    };
+    Ok(EngineOptions {
+        data_dir: options.data.clone(),
+        quotas,
+        cache_bytes_max: size("cache", options.cache)?,
+        idle_time: Duration::from_secs(options.idle_seconds),
+    })
+}
+
+/// The first line on standard output, which scripts read to learn the port.
+fn announce(address: SocketAddr) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on http://{address}")?;
+    out.flush()
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    match (terminate, interrupt) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "signals cannot be handled; only SIGKILL ends this process");
+            std::future::pending().await
+        }
+    }
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PELTON_LOG").unwrap_or_else(|_| "info".into());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}
+
+fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> ServeError {
+    move |source| ServeError::Io { what, source }
+}

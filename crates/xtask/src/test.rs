@@ -1,0 +1,34 @@
+//! All tests, after installing what they need.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{plugins, run, webhooks};
+
+/// Packages that share one build of wasmtime; xtask and the plugins have their own, small ones.
+const HOST: &[&str] = &["pelton-model", "pelton-store", "pelton-wasm", "pelton-engine", "pelton"];
+
+/// Installs and builds what the tests need and runs all of them; `filter` and further words go to the test binaries of the host.
+pub fn test(filter: &[String]) -> Result<()> {
+    plugins::build(&[])?;
+    let examples = webhooks::ensure_webhook_examples()?;
+
+    run::step("testing the host");
+    let mut host = Command::new("cargo");
+    host.arg("test").args(HOST.iter().flat_map(|package| ["--package", package])).current_dir(run::root());
+    host.env("PELTON_WEBHOOK_EXAMPLES", examples);
+    if !filter.is_empty() {
+        host.arg("--").args(filter);
+        return run::run(&mut host);
+    }
+    run::run(&mut host)?;
+
+    run::step("testing the SDK and the examples, natively");
+    let mut plugins = Command::new("cargo");
+    plugins.args(["test", "--locked", "--target-dir"]).arg(run::target().join("guest-native")).current_dir(run::root().join("plugins"));
+    run::run(&mut plugins)?;
+
+    run::step("testing xtask");
+    run::run(Command::new("cargo").args(["test", "--package", "xtask"]).current_dir(run::root()))
+}

@@ -1,0 +1,24 @@
+# The menu: `just` lists it. Each line is a call of `cargo xtask`, for those who have no just.
+
+_menu:
+    @just --list
+
+# upload a plugin as an event and watch the stream react
+demo *args:
+    cargo xtask demo {{args}}
+
+# install what the tests need and run all of them
+test *args:
+    cargo xtask test {{args}}
+
+# measure Pelton beside the bare parts it is made of
+bench:
+    cargo xtask bench
+
+# build the plugins to target/plugins/
+plugins *names:
+    cargo xtask plugins {{names}}
+
+# what must hold for every commit
+ci:
+    .ci/run

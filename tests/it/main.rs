@@ -1,0 +1,19 @@
+//! Black-box tests: the real binary, real HTTP, real plugins. Each test names a promise and starts a server of its own.
+//!
+//! The plugins are those of `plugins/`, as `cargo xtask plugins` builds them.
+
+mod support;
+
+mod append;
+mod configured;
+mod durability;
+mod effects;
+mod errors;
+mod fixtures;
+mod github_triage;
+mod idempotency;
+mod parked;
+mod read;
+mod rejected;
+mod replaced;
+mod tolerance;
