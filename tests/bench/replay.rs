@@ -9,7 +9,7 @@ use wasmtime::{Config, Engine, Store};
 
 use crate::process::Server;
 
-#[expect(clippy::all, clippy::pedantic, reason = "generated")]
+#[allow(clippy::all, clippy::pedantic, reason = "generated")]
 mod bindings {
     wasmtime::component::bindgen!({ path: "../../wit", world: "stream-processor" });
 }

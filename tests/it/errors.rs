@@ -217,6 +217,29 @@ fn a_body_of_unknown_length_is_refused_where_it_passes_the_limit() {
 }
 
 #[test]
+fn an_error_before_the_body_is_read_leaves_the_connection_usable_or_says_that_it_is_not() {
+    let server = Server::start();
+    let mut connection = TcpStream::connect(server.authority()).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    let body = r#"{"type":"hello"}"#;
+    write!(connection, "POST /api/streams/A HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len()).unwrap();
+    let mut answer = String::new();
+    while !answer.ends_with("}\n") {
+        let mut chunk = [0; 1024];
+        let read = connection.read(&mut chunk).unwrap();
+        assert!(read > 0, "the server hung up after {answer:?}");
+        answer.push_str(std::str::from_utf8(&chunk[..read]).unwrap());
+    }
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    if !answer.to_ascii_lowercase().contains("\r\nconnection: close\r\n") {
+        write!(connection, "{body}GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut next = String::new();
+        connection.read_to_string(&mut next).unwrap();
+        assert!(next.starts_with("HTTP/1.1 200 "), "the next request was answered with {next:?}");
+    }
+}
+
+#[test]
 fn health_and_readiness_are_told() {
     let server = Server::start();
     let health = server.get("/healthz");

@@ -181,3 +181,26 @@ fn resuming_what_is_not_parked_changes_nothing() {
     server.append("/a", &event("tick"));
     assert_eq!(server.settled("/a")["processors"]["p"]["state"]["ticks"], 2);
 }
+
+#[test]
+fn what_piled_up_is_acted_on_as_the_configuration_says() {
+    let server = Server::start();
+    for (stream, catch_up, acted_on) in [
+        ("/all", json!("all"), vec![1, 2, 3, 4]),
+        ("/latest", json!("latest"), vec![3, 4]),
+        ("/young", json!({ "maxAgeSeconds": 3600 }), vec![1, 2, 3, 4]),
+    ] {
+        server.deploy(stream, "p", "effects", json!({ "consumes": ["do"], "catchUp": catch_up, "limits": { "attemptsMax": 1 } }));
+        server.append(stream, &json!({ "type": "do", "payload": { "action": "fail" } }));
+        server.wait_for(stream, |event| event["type"] == "stream/processor/parked");
+        let append = |n: u64| json!({ "type": "do", "payload": { "action": "append", "type": "x", "payload": { "n": n } } });
+        server.append_all(stream, (1..=3).map(append));
+        server.append(stream, &json!({ "type": "stream/processor/resumed", "payload": { "slug": "p", "skip": true } }));
+        server.settled(stream);
+        server.append(stream, &append(4));
+        let state = server.settled(stream);
+        assert_eq!(state["processors"]["p"]["state"]["events"], 5, "{stream}: every event is reduced");
+        let found: Vec<_> = server.log_of_type(stream, "x").iter().map(|event| event["payload"]["n"].as_u64().unwrap()).collect();
+        assert_eq!(found, acted_on, "{stream}");
+    }
+}

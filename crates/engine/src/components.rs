@@ -28,6 +28,8 @@ impl Components {
 
     /// Verifies and compiles the component that `store` holds under `digest`. Blocking, and may take seconds.
     pub fn load(&self, store: &Store, digest: &Digest, quotas: &Quotas) -> Result<Component, Reason> {
+        // Compiled code is shared, knowledge of it is not: a tenant runs what it has itself.
+        store.component_size(digest).map_err(|error| host_fault(&error))?.ok_or_else(|| unknown(digest))?;
         if let Some(component) = self.recent(digest) {
             return Ok(component);
         }

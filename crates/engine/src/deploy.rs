@@ -1,9 +1,10 @@
 //! From a configured version to one that may run: verify, compile, describe, and for a replacement fold the whole history
 //! beside the version that runs.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use pelton_model::{Activated, Builtin, EffectsFrom, Event, Json, NewEvent, Reason, Rejected, StreamPath, TypePatterns, Version};
+use pelton_model::{Activated, Builtin, EffectsFrom, Event, Json, NewEvent, Phase, Reason, Rejected, StreamPath, TypePatterns, Version};
 use pelton_store::{Append, CheckpointChange, CheckpointWrite, Write};
 use pelton_wasm::{Component, Manifest, ReduceFailed, Reducer};
 
@@ -18,6 +19,8 @@ pub(crate) struct Prepared {
     version: Version,
     manifest: Manifest,
     fold: Fold,
+    /// What the version that runs meanwhile wants.
+    predecessor: Option<Wants>,
 }
 
 /// A state under construction, with the next cursor to fold.
@@ -68,31 +71,48 @@ pub(crate) fn prepare(
         state: manifest.initial_state.clone(),
         reduced: 1,
     };
-    let mut prepared = Prepared { version, manifest, fold };
+    let mut prepared = Prepared { version, manifest, fold, predecessor: confirmed.map(|confirmed| Wants::of(confirmed, core)) };
     // The running version moves on meanwhile; what is left when it stops is then little.
     while confirmed.is_some() && prepared.catch_up(core, stream)? {}
     Ok(prepared)
 }
 
 impl Prepared {
-    /// Folds up to where the running version has acknowledged, which is where this one takes over. Blocking; whether it moved.
+    /// Folds up to where the running version is, which is where this one takes over. Blocking; whether it moved.
     fn catch_up(&mut self, core: &Core, stream: &StreamPath) -> Result<bool, NotPrepared> {
-        let Some(checkpoint) = core.store.checkpoint(stream, &self.version.configured.slug)? else { return Ok(false) };
+        let Some(handled) = self.handled_before(core, stream)? else { return Ok(false) };
         let before = self.fold.reduced;
-        while self.fold.reduced < checkpoint.acknowledged {
-            self.fold.page(core, checkpoint.acknowledged)?;
+        while self.fold.reduced < handled {
+            self.fold.page(core, handled)?;
         }
         Ok(self.fold.reduced > before)
+    }
+
+    /// The first cursor that the running version has not dealt with. Its acknowledged cursor on disk may lag behind over events that it does
+    /// not want, so those are passed over here.
+    fn handled_before(&self, core: &Core, stream: &StreamPath) -> Result<Option<u64>, NotPrepared> {
+        let Some(checkpoint) = core.store.checkpoint(stream, &self.version.configured.slug)? else { return Ok(None) };
+        let Some(predecessor) = &self.predecessor else { return Ok(Some(checkpoint.acknowledged)) };
+        let feed = &self.fold.feed;
+        let (mut cursor, end) = (checkpoint.acknowledged, feed.tail(&core.store, &core.tails)?.next());
+        while cursor < end {
+            let page = feed.read(&core.store, cursor, end)?;
+            if let Some((wanted, _)) = page.events.iter().find(|(cursor, event)| predecessor.wants(*cursor, event)) {
+                return Ok(Some(*wanted));
+            }
+            cursor = page.next;
+        }
+        Ok(Some(cursor))
     }
 
     /// Blocking, with the running version at rest: folds the rest and gives the write that makes this version the confirmed one.
     pub fn activation(mut self, core: &Core, stream: &StreamPath) -> Result<Write, NotPrepared> {
         let replaces = core.store.checkpoint(stream, &self.version.configured.slug)?;
-        if replaces.is_some() {
-            self.catch_up(core, stream)?;
-        }
-        let acknowledged = match &replaces {
-            Some(checkpoint) => checkpoint.acknowledged,
+        let acknowledged = match self.handled_before(core, stream)? {
+            Some(handled) => {
+                self.catch_up(core, stream)?;
+                handled
+            }
             None => self.first_effect(core, stream)?,
         };
         let configured = &self.version.configured;
@@ -124,6 +144,30 @@ impl Prepared {
             EffectsFrom::Offset(offset) => offset.get(),
         })
     }
+}
+
+/// Which events a version handles at all.
+pub(crate) struct Wants {
+    consumes: TypePatterns,
+    skip_reduce: HashSet<u64>,
+}
+
+impl Wants {
+    pub fn of(version: &Version, core: &Core) -> Self {
+        let configured = version.configured.consumes.clone();
+        let consumes = configured.or_else(|| Some(manifest(version, core)?.consumes)).unwrap_or_else(TypePatterns::all);
+        let skipped = version.skipped.iter().filter(|skip| skip.phase == Phase::Reduce);
+        Self { consumes, skip_reduce: skipped.map(|skip| skip.cursor).collect() }
+    }
+
+    pub fn wants(&self, cursor: u64, event: &Event) -> bool {
+        self.consumes.matches(event.event_type.as_str()) && !self.skip_reduce.contains(&cursor)
+    }
+}
+
+/// The manifest of an activated version.
+pub(crate) fn manifest(version: &Version, core: &Core) -> Option<Manifest> {
+    Manifest::parse(version.manifest.as_ref()?.as_str(), &core.quotas).ok()
 }
 
 impl Fold {

@@ -1,7 +1,8 @@
 //! The tenants of one data folder: opened when asked for, closed when idle, with one bounded cache for all of them.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ struct Inner {
     slots: Mutex<HashMap<TenantName, Arc<Slot>>>,
     caches: Mutex<usize>,
     stopping: AtomicBool,
+    /// Held for as long as the process serves this folder.
+    _lock: File,
 }
 
 /// Opening and closing of one tenant take turns here, so that its file is never open twice.
@@ -59,8 +62,7 @@ impl Engine {
     /// # Errors
     /// Where the folder cannot be used or the sandbox not be set up.
     pub fn start(options: EngineOptions) -> Result<Self, EngineError> {
-        let tenants_dir = options.data_dir.join("tenants");
-        std::fs::create_dir_all(&tenants_dir).map_err(|source| EngineError::DataFolder { path: tenants_dir.clone(), source })?;
+        let lock = lock(&options.data_dir)?;
         let sandbox = Sandbox::new(&SandboxOptions { compile_cache: Some(options.data_dir.join("compiled")) })?;
         let engine = Self(Arc::new(Inner {
             quotas: Arc::new(options.quotas.clone()),
@@ -68,6 +70,7 @@ impl Engine {
             slots: Mutex::default(),
             caches: Mutex::new(0),
             stopping: AtomicBool::new(false),
+            _lock: lock,
             options,
         }));
         tokio::spawn(engine.clone().take_up());
@@ -231,5 +234,17 @@ impl Engine {
     fn give_back_cache(&self, share: usize) {
         let mut taken = self.0.caches.lock().unwrap_or_else(PoisonError::into_inner);
         *taken = taken.saturating_sub(share);
+    }
+}
+
+/// Makes the folder ready and this process the only one that serves it.
+fn lock(data_dir: &Path) -> Result<File, EngineError> {
+    let fault = |source| EngineError::DataFolder { path: data_dir.to_owned(), source };
+    std::fs::create_dir_all(data_dir.join("tenants")).map_err(fault)?;
+    let file = File::create(data_dir.join("lock")).map_err(fault)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(EngineError::DataFolderInUse { path: data_dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(fault(source)),
     }
 }

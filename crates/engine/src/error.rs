@@ -33,6 +33,8 @@ pub enum EngineError {
         #[source]
         source: std::io::Error,
     },
+    #[error("data folder {path}: another process uses it")]
+    DataFolderInUse { path: std::path::PathBuf },
     #[error(transparent)]
     Sandbox(#[from] pelton_wasm::SandboxError),
     #[error("the host is stopping")]

@@ -8,13 +8,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pelton_model::{Builtin, CatchUp, Event, Json, NewEvent, Parked, Phase, Reason, Slug, StreamPath, TypePatterns, Version};
+use pelton_model::{Builtin, CatchUp, Event, Json, NewEvent, Parked, Phase, Reason, Slug, StreamPath, Version};
 use pelton_store::{Append, CheckpointChange, CheckpointWrite, KeyReuse, Refusal, StoreError, Write};
-use pelton_wasm::{CallError, Effector, Identity, Manifest, Reducer};
+use pelton_wasm::{CallError, Effector, Identity, Reducer};
 use tokio::sync::watch;
 
 use crate::AppendError;
 use crate::components::{HOST_ERROR, host_fault};
+use crate::deploy::{Wants, manifest};
 use crate::feed::Feed;
 use crate::tails::Tail;
 use crate::tenant::{Core, Progress, becomes_true};
@@ -27,8 +28,7 @@ pub(crate) struct Runner {
     slug: Slug,
     version: Version,
     feed: Feed,
-    consumes: TypePatterns,
-    skip_reduce: HashSet<u64>,
+    wants: Wants,
     skip_effect: HashSet<u64>,
     tail: Tail,
     /// Set by the actor when it wants the runner back.
@@ -109,23 +109,20 @@ impl Runner {
     /// state is rebuilt by `reduce`, and no effect fires again.
     pub fn load(core: Arc<Core>, stream: &StreamPath, version: &Version, halt: watch::Receiver<bool>) -> Result<Self, StoreError> {
         let configured = &version.configured;
-        let manifest = version.manifest.as_ref().and_then(|manifest| Manifest::parse(manifest.as_str(), &core.quotas).ok());
         let feed = Feed::new(stream, configured.include_children);
         let checkpoint = core.store.checkpoint(stream, &configured.slug)?;
-        let initial_state = manifest.as_ref().map_or_else(|| Json::from_checked("{}"), |manifest| manifest.initial_state.clone());
+        let initial_state = manifest(version, &core).map_or_else(|| Json::from_checked("{}"), |manifest| manifest.initial_state);
         let state_is_durable = checkpoint.as_ref().is_some_and(|found| found.configured_offset == version.configured_offset);
         let (reduced, acknowledged, state, revision) = match checkpoint {
             Some(found) if state_is_durable => (found.reduced, found.acknowledged, found.state, found.revision),
             Some(other) => (1, other.acknowledged, initial_state, other.revision),
             None => (1, feed.cursor_of(&core.store, stream, version.configured_offset)?, initial_state, 0),
         };
-        let skips = |phase| version.skipped.iter().filter(move |skip| skip.phase == phase).map(|skip| skip.cursor).collect();
         Ok(Self {
             stream: stream.clone(),
             slug: configured.slug.clone(),
-            consumes: configured.consumes.clone().or(manifest.map(|manifest| manifest.consumes)).unwrap_or_else(TypePatterns::all),
-            skip_reduce: skips(Phase::Reduce),
-            skip_effect: skips(Phase::AfterAppend),
+            wants: Wants::of(version, &core),
+            skip_effect: version.skipped.iter().filter(|skip| skip.phase == Phase::AfterAppend).map(|skip| skip.cursor).collect(),
             tail: feed.tail(&core.store, &core.tails)?,
             feed,
             version: version.clone(),
@@ -192,7 +189,7 @@ impl Runner {
         self.find_backlog()?;
         let page = self.feed.read(&self.core.store, self.cursor(), self.tail.next())?;
         let (cursors, wanted): (Vec<u64>, Vec<Event>) =
-            page.events.into_iter().filter(|(cursor, event)| self.wants(*cursor, event)).unzip();
+            page.events.into_iter().filter(|(cursor, event)| self.wants.wants(*cursor, event)).unzip();
         if let (Some(&cursor), true) = (cursors.first(), self.instances.is_none())
             && let Err(reason) = self.instantiate()
         {
@@ -245,10 +242,6 @@ impl Runner {
         }
     }
 
-    fn wants(&self, cursor: u64, event: &Event) -> bool {
-        self.consumes.matches(event.event_type.as_str()) && !self.skip_reduce.contains(&cursor)
-    }
-
     fn acts_on(&self, cursor: u64, event: &Event, staged: &Staged) -> bool {
         if cursor < staged.acknowledged || self.skip_effect.contains(&cursor) {
             return false;
@@ -270,7 +263,8 @@ impl Runner {
         let (mut cursor, end, mut latest) = (self.acknowledged, self.tail.next(), None);
         while cursor < end {
             let page = self.feed.read(&self.core.store, cursor, end)?;
-            latest = page.events.iter().rev().find(|(cursor, event)| self.wants(*cursor, event)).map(|(cursor, _)| *cursor).or(latest);
+            latest =
+                page.events.iter().rev().find(|(cursor, event)| self.wants.wants(*cursor, event)).map(|(cursor, _)| *cursor).or(latest);
             cursor = page.next;
         }
         self.backlog = Some(Backlog { end, latest });

@@ -106,9 +106,18 @@ impl Daemon {
             "  curl '{url}/api/streams/other?slug=ping-pong' -H 'content-type: application/wasm' --data-binary @target/plugins/ping-pong.wasm"
         );
         println!("\nStop it with: kill {id} && rm -r {}", data.display());
-        // Dropping the handle neither waits for the process nor ends it.
-        drop(self.process);
+        // Not dropped, for that would end it.
+        std::mem::forget(self);
         Ok(())
+    }
+}
+
+/// A demo that fails half way leaves no daemon behind.
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Err(error) = self.process.kill() {
+            eprintln!("the daemon could not be stopped: {error}");
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! `POST /api/streams/{path}`: one event, a batch, or a component.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest as _, Multipart, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -10,7 +11,7 @@ use base64::Engine as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use pelton_engine::{Outcome, Proposal, Tenant};
 use pelton_model::{Builtin, Event, Json, JsonObject, ProcessorConfigured, Rejected, StreamPath};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -178,49 +179,66 @@ struct UploadQuery {
 
 async fn post_component(tenant: &Tenant, path: &StreamPath, request: Request) -> Result<Response, Problem> {
     let upload: UploadQuery = query(request.uri())?;
-    let mut payload = processor_header(request.headers())?;
     let wait = upload.wait;
-    payload.extend(upload.payload()?);
+    let mut payload = upload.payload()?;
+    // Who wrote the field that does not fit is told where to look for it.
+    let culprit = if payload.is_empty() && request.headers().contains_key(PROCESSOR_HEADER) { "bad-header" } else { "bad-query" };
+    for (name, value) in processor_header(request.headers())? {
+        payload.entry(name).or_insert(value);
+    }
     let limit = tenant.quotas().component_bytes_max;
     let component = read(request.into_body(), limit).await?;
-    let event = Json::of(&json!({ "type": Builtin::ProcessorConfigured.as_str(), "payload": payload }));
-    let proposal = Proposal::upload(&event, component.to_vec()).map_err(|issues| Problem::new("bad-query", issues.to_string()))?;
+    let event = Json::of(&Configured { event_type: Builtin::ProcessorConfigured.as_str(), payload });
+    let proposal = Proposal::upload(&event, component.to_vec()).map_err(|issues| Problem::new(culprit, issues.to_string()))?;
     append_one(tenant, path, proposal, wait).await
 }
 
-fn processor_header(headers: &HeaderMap) -> Result<Map<String, Value>, Problem> {
-    let Some(value) = headers.get("x-pelton-processor") else { return Ok(Map::new()) };
+/// Fields of a payload as JSON, their values as they were written.
+type Payload = BTreeMap<String, Json>;
+
+const PROCESSOR_HEADER: &str = "x-pelton-processor";
+
+#[derive(Serialize)]
+struct Configured {
+    #[serde(rename = "type")]
+    event_type: &'static str,
+    payload: Payload,
+}
+
+fn processor_header(headers: &HeaderMap) -> Result<Payload, Problem> {
+    let Some(value) = headers.get(PROCESSOR_HEADER) else { return Ok(Payload::new()) };
     serde_json::from_slice(value.as_bytes())
         .map_err(|error| Problem::new("bad-header", format!("X-Pelton-Processor: expected a JSON object: {error}")))
 }
 
 impl UploadQuery {
-    fn payload(self) -> Result<Map<String, Value>, Problem> {
-        let parsed = |name: &str, text: String| {
-            serde_json::from_str::<Value>(&text).map_err(|error| Problem::new("bad-query", format!("{name}: expected JSON: {error}")))
+    fn payload(self) -> Result<Payload, Problem> {
+        let parsed = |name: &str, text: &str| {
+            Json::parse(text).map_err(|error| Problem::new("bad-query", format!("{name}: expected JSON: {error}")))
         };
-        let mut payload = Map::new();
-        let mut put = |name: &str, value: Value| drop(payload.insert(name.to_owned(), value));
+        let mut payload = Payload::new();
+        let mut put = |name: &str, value: Json| drop(payload.insert(name.to_owned(), value));
         if let Some(slug) = self.slug {
-            put("slug", slug.into());
+            put("slug", Json::of(&slug));
         }
         if let Some(config) = self.config {
-            put("config", parsed("config", config)?);
+            put("config", parsed("config", &config)?);
         }
         if let Some(consumes) = self.consumes {
-            put("consumes", consumes.split(',').map(str::trim).collect());
+            put("consumes", Json::of(&consumes.split(',').map(str::trim).collect::<Vec<_>>()));
         }
         if let Some(from) = self.effects_from {
-            put("effectsFrom", from.parse::<u64>().map_or_else(|_| from.into(), |offset| json!({ "offset": offset })));
+            put("effectsFrom", from.parse::<u64>().map_or_else(|_| Json::of(&from), |offset| Json::of(&json!({ "offset": offset }))));
         }
         if let Some(catch_up) = self.catch_up {
-            put("catchUp", catch_up.parse::<u64>().map_or_else(|_| catch_up.into(), |seconds| json!({ "maxAgeSeconds": seconds })));
+            let value = catch_up.parse::<u64>();
+            put("catchUp", value.map_or_else(|_| Json::of(&catch_up), |seconds| Json::of(&json!({ "maxAgeSeconds": seconds }))));
         }
         if let Some(include_children) = self.include_children {
-            put("includeChildren", include_children.into());
+            put("includeChildren", Json::of(&include_children));
         }
         if let Some(limits) = self.limits {
-            put("limits", parsed("limits", limits)?);
+            put("limits", parsed("limits", &limits)?);
         }
         Ok(payload)
     }
@@ -254,6 +272,10 @@ async fn post_multipart(tenant: &Tenant, path: &StreamPath, request: Request) ->
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    // Where the length is announced there is no need to read that far.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large(limit));
+    }
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),

@@ -9,6 +9,7 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
@@ -28,7 +29,12 @@ pub struct App {
 }
 
 pub fn router(app: App) -> Router {
-    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).fallback(route).with_state(app)
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .method_not_allowed_fallback(async |method: Method| method_not_allowed(&method, "GET"))
+        .fallback(route)
+        .with_state(app)
 }
 
 async fn ready(State(app): State<App>) -> Response {
@@ -43,8 +49,11 @@ async fn ready(State(app): State<App>) -> Response {
 
 /// Stream paths may hold escaped slashes and empty segments, which a pattern router would take apart, so they are read here.
 async fn route(State(app): State<App>, request: Request) -> Response {
+    let has_body = !request.body().is_end_stream();
     match dispatch(app, request).await {
         Ok(response) => response,
+        // What is left of an unread body would be taken for the next request.
+        Err(problem) if has_body && !problem.comes_after_the_body() => problem.with_header(header::CONNECTION, "close").into_response(),
         Err(problem) => problem.into_response(),
     }
 }

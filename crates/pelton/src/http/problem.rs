@@ -15,7 +15,7 @@ pub struct Problem {
     detail: String,
     /// Members of its own, as JSON text.
     more: Vec<(&'static str, String)>,
-    header: Option<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 const CODES: &[(&str, StatusCode, &str)] = &[
@@ -41,7 +41,7 @@ const CODES: &[(&str, StatusCode, &str)] = &[
 
 impl Problem {
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), more: Vec::new(), header: None }
+        Self { code, detail: detail.into(), more: Vec::new(), headers: Vec::new() }
     }
 
     /// Adds a member of its own to the answer.
@@ -58,8 +58,16 @@ impl Problem {
         self
     }
 
-    pub fn with_header(self, name: HeaderName, value: &'static str) -> Self {
-        Self { header: Some((name, HeaderValue::from_static(value))), ..self }
+    pub fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    /// Whether it can only be said of a request whose body has been read.
+    pub fn comes_after_the_body(&self) -> bool {
+        const AFTER: &[&str] =
+            &["key-reused", "offset-mismatch", "stream-paused", "event-too-large", "batch-too-large", "component-rejected"];
+        AFTER.contains(&self.code)
     }
 
     /// A fault of the host's: the client learns that, the log learns what.
@@ -85,9 +93,7 @@ impl IntoResponse for Problem {
         }
         body.push_str("}\n");
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
-        if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, value);
-        }
+        response.headers_mut().extend(self.headers);
         response
     }
 }
