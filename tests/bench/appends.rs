@@ -11,15 +11,15 @@ use crate::process::Server;
 
 pub const EVENT_BYTES: usize = 200;
 
-const CONNECTIONS: [usize; 3] = [1, 16, 64];
-/// Pelton's connections append to so many streams.
-const STREAMS: usize = 8;
+/// How many connections append, and to how many of Pelton's streams in turn. The bare handler has one table whatever they are.
+const LOADS: [(usize, usize); 4] = [(1, 1), (16, 1), (64, 1), (64, 16)];
 const ROUNDS: usize = 5;
 const WARM_UP: Duration = Duration::from_millis(200);
 const ROUND: Duration = Duration::from_millis(1000);
 
 pub struct Row {
     pub connections: usize,
+    pub streams: usize,
     pub pelton: f64,
     pub bare: f64,
     /// The median of the rounds' ratios.
@@ -30,10 +30,10 @@ pub struct Row {
 pub fn measure(dir: &Path, mut show: impl FnMut(&Row)) -> Vec<Row> {
     let pelton = Server::pelton(&dir.join("pelton"));
     let bare = Server::start(Command::new(std::env::current_exe().unwrap()).arg(bare::ARGUMENT).arg(dir.join("bare.redb")));
-    let rows = CONNECTIONS.map(|connections| {
+    let rows = LOADS.map(|(connections, streams)| {
         let mut rounds = Vec::new();
         for round in 0..ROUNDS {
-            let measure_pelton = || load(&pelton, connections, |nth| format!("/api/streams/bench/s{}", nth % STREAMS));
+            let measure_pelton = || load(&pelton, connections, |nth| format!("/api/streams/bench/s{}", nth % streams));
             let measure_bare = || load(&bare, connections, |_| "/".to_owned());
             // Whoever goes second has a larger file or a warmer disk; so each goes second in turn.
             rounds.push(if round % 2 == 0 {
@@ -46,6 +46,7 @@ pub fn measure(dir: &Path, mut show: impl FnMut(&Row)) -> Vec<Row> {
         }
         let row = Row {
             connections,
+            streams,
             pelton: crate::median(rounds.iter().map(|(pelton, _)| *pelton).collect()),
             bare: crate::median(rounds.iter().map(|(_, bare)| *bare).collect()),
             ratio: crate::median(rounds.iter().map(|(pelton, bare)| pelton / bare).collect()),

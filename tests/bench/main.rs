@@ -24,9 +24,9 @@ fn run() {
     println!("fdatasync of 4 KiB, median    {}", probe::described(before));
 
     println!("\ndurable appends a second over HTTP, events of {} bytes", appends::EVENT_BYTES);
-    println!("{:>14} {:>10} {:>10} {:>7}", "connections", "pelton", "bare", "ratio");
+    println!("{:>14} {:>10} {:>10} {:>10} {:>7}", "connections", "streams", "pelton", "bare", "ratio");
     let appends = appends::measure(dir.path(), |row| {
-        println!("{:>14} {:>10.0} {:>10.0} {:>7.2}", row.connections, row.pelton, row.bare, row.ratio);
+        println!("{:>14} {:>10} {:>10.0} {:>10.0} {:>7.2}", row.connections, row.streams, row.pelton, row.bare, row.ratio);
     });
 
     println!("\nevents a second through `reduce`, {} events of {} bytes in pages of {}", replay::EVENTS, replay::EVENT_BYTES, replay::PAGE);
@@ -43,9 +43,9 @@ fn run() {
     println!("\nfdatasync of 4 KiB, median    {}", probe::described(after));
     println!("\nratios, pelton to bare:");
     for row in &appends {
-        println!("  appends at {:>2} connections  {:.2}", row.connections, row.ratio);
+        println!("  appends at {:>2} connections to {:>2} streams  {:.2}", row.connections, row.streams, row.ratio);
     }
-    println!("  replay                    {:.2}", replay.ratio);
+    println!("  replay                                {:.2}", replay.ratio);
 }
 
 fn ms(time: Duration) -> String {

@@ -10,7 +10,7 @@ use pelton_wasm::{Component, Manifest, ReduceFailed, Reducer};
 
 use crate::AppendError;
 use crate::components::{HOST_ERROR, host_fault};
-use crate::feed::Feed;
+use crate::feed::{Feed, ReadAhead};
 use crate::runner::identity;
 use crate::tenant::Core;
 
@@ -26,6 +26,7 @@ pub(crate) struct Prepared {
 /// A state under construction, with the next cursor to fold.
 struct Fold {
     feed: Feed,
+    pages: ReadAhead,
     consumes: TypePatterns,
     reducer: Reducer,
     state: Json,
@@ -66,6 +67,7 @@ pub(crate) fn prepare(
     let config = configured.config.clone().unwrap_or_else(pelton_model::JsonObject::empty);
     let fold = Fold {
         feed: Feed::new(stream, configured.include_children),
+        pages: ReadAhead::default(),
         consumes: configured.consumes.clone().unwrap_or_else(|| manifest.consumes.clone()),
         reducer: component.reducer(identity(core, stream, &version), config, quotas),
         state: manifest.initial_state.clone(),
@@ -172,7 +174,7 @@ pub(crate) fn manifest(version: &Version, core: &Core) -> Option<Manifest> {
 
 impl Fold {
     fn page(&mut self, core: &Core, before: u64) -> Result<(), NotPrepared> {
-        let page = self.feed.read(&core.store, self.reduced, before)?;
+        let page = self.pages.read(&self.feed, &core.store, self.reduced, before)?;
         let events: Vec<Event> =
             page.events.into_iter().map(|(_, event)| event).filter(|event| self.consumes.matches(event.event_type.as_str())).collect();
         if !events.is_empty() {

@@ -4,6 +4,9 @@
 use pelton_model::{Event, Offset, Position, StreamPath};
 use pelton_store::{PageLimit, Store, StoreError};
 
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
 use crate::tails::{Tail, Tails};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,5 +60,28 @@ impl Feed {
             Self::Stream(_) => Ok(offset.get()),
             Self::Tree(_) => Ok(store.position(stream, offset)?.map_or(offset.get(), Position::get)),
         }
+    }
+}
+
+/// Reads the page after the one just read while that is worked off, so that a long replay waits for neither disk nor decoding.
+#[derive(Default)]
+pub(crate) struct ReadAhead(Option<(u64, JoinHandle<Result<FeedPage, StoreError>>)>);
+
+impl ReadAhead {
+    /// As [`Feed::read`]. Blocking, on a thread of a tokio runtime that may block.
+    pub fn read(&mut self, feed: &Feed, store: &Store, from: u64, before: u64) -> Result<FeedPage, StoreError> {
+        let runtime = Handle::current();
+        let page = match self.0.take() {
+            Some((ahead, task)) if ahead == from => match runtime.block_on(task) {
+                Ok(page) => page?,
+                Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+            },
+            _ => feed.read(store, from, before)?,
+        };
+        if page.next < before {
+            let (feed, store, next) = (feed.clone(), store.clone(), page.next);
+            self.0 = Some((next, runtime.spawn_blocking(move || feed.read(&store, next, before))));
+        }
+        Ok(page)
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::AppendError;
 use crate::components::{HOST_ERROR, host_fault};
 use crate::deploy::{Wants, manifest};
-use crate::feed::Feed;
+use crate::feed::{Feed, FeedPage, ReadAhead};
 use crate::tails::Tail;
 use crate::tenant::{Core, Progress, becomes_true};
 use crate::writer::now;
@@ -75,6 +75,7 @@ pub(crate) enum Next {
 /// What one step did, before it is committed.
 struct Staged {
     outbox: Vec<Append>,
+    outbox_bytes: usize,
     reduced: u64,
     acknowledged: u64,
     state: Option<Json>,
@@ -98,6 +99,8 @@ enum NotWritten {
 
 /// How long a step goes on acting on events before it commits what it has.
 const STEP_TIME: Duration = Duration::from_millis(50);
+/// The same while it only folds.
+const FOLD_TIME: Duration = Duration::from_secs(1);
 const OUTBOX_BYTES_MAX: usize = 1 << 20;
 /// Cursors that moved over unwanted events only are written down this often.
 const CURSOR_LAG_MAX: u64 = 1000;
@@ -183,56 +186,72 @@ impl Runner {
         self.reduced.min(self.acknowledged)
     }
 
+    /// Works off pages until there is reason to commit.
     fn work(&mut self) -> Result<Staged, StoreError> {
         let began = Instant::now();
         let mut staged = self.nothing_yet();
         self.find_backlog()?;
-        let page = self.feed.read(&self.core.store, self.cursor(), self.tail.next())?;
+        let (mut pages, tail) = (ReadAhead::default(), self.tail.next());
+        loop {
+            let from = staged.reduced.min(staged.acknowledged);
+            let page = pages.read(&self.feed, &self.core.store, from, tail)?;
+            if page.next == from || !self.page(page, began, &mut staged) {
+                return Ok(staged);
+            }
+            // A commit costs a sync: what only folds history can be done again after a crash, and is written down now and then.
+            let time = if staged.last_acted.is_some() { STEP_TIME } else { FOLD_TIME };
+            if began.elapsed() > time || *self.halt.borrow() {
+                return Ok(staged);
+            }
+        }
+    }
+
+    /// Whether the whole page was done.
+    fn page(&mut self, page: FeedPage, began: Instant, staged: &mut Staged) -> bool {
         let (cursors, wanted): (Vec<u64>, Vec<Event>) =
             page.events.into_iter().filter(|(cursor, event)| self.wants.wants(*cursor, event)).unzip();
         if let (Some(&cursor), true) = (cursors.first(), self.instances.is_none())
             && let Err(reason) = self.instantiate()
         {
             staged.failed = Some(Failed { phase: Phase::Reduce, cursor, event: wanted[0].clone(), reason });
-            return Ok(staged);
+            return false;
         }
 
         let mut at = 0;
         while at < wanted.len() {
             // Up to and including the next event to act on: its state must include it, and nothing after it.
-            let acting = (at..wanted.len()).find(|&nth| self.acts_on(cursors[nth], &wanted[nth], &staged));
+            let acting = (at..wanted.len()).find(|&nth| self.acts_on(cursors[nth], &wanted[nth], staged));
             let end = acting.map_or(wanted.len(), |nth| nth + 1);
             let already_reduced = (at..end).take_while(|&nth| cursors[nth] < staged.reduced).count();
             let from = at + already_reduced;
-            if let Err(failed) = self.reduce(&cursors[from..end], &wanted[from..end], &mut staged) {
+            if let Err(failed) = self.reduce(&cursors[from..end], &wanted[from..end], staged) {
                 staged.failed = Some(failed);
-                return Ok(staged);
+                return false;
             }
             let (last_cursor, last) = (cursors[end - 1], &wanted[end - 1]);
             if acting.is_some() {
                 staged.acknowledged = staged.acknowledged.max(last_cursor);
-                if let Err(reason) = self.act(last, &mut staged) {
+                if let Err(reason) = self.act(last, staged) {
                     staged.failed = Some(Failed { phase: Phase::AfterAppend, cursor: last_cursor, event: last.clone(), reason });
-                    return Ok(staged);
+                    return false;
                 }
                 staged.last_acted = Some((last_cursor, last.clone()));
             }
             staged.acknowledged = staged.acknowledged.max(last_cursor + 1);
             at = end;
-            let outbox_bytes: usize = staged.outbox.iter().map(|append| append.event.size_bytes()).sum();
-            let enough = self.one_by_one || began.elapsed() > STEP_TIME || outbox_bytes > OUTBOX_BYTES_MAX || *self.halt.borrow();
-            if enough && at < wanted.len() {
-                return Ok(staged);
+            if acting.is_some() && (self.one_by_one || began.elapsed() > STEP_TIME || staged.outbox_bytes > OUTBOX_BYTES_MAX) {
+                return false;
             }
         }
         staged.reduced = staged.reduced.max(page.next);
         staged.acknowledged = staged.acknowledged.max(page.next);
-        Ok(staged)
+        true
     }
 
     fn nothing_yet(&self) -> Staged {
         Staged {
             outbox: Vec::new(),
+            outbox_bytes: 0,
             reduced: self.reduced,
             acknowledged: self.acknowledged,
             state: None,
@@ -314,6 +333,7 @@ impl Runner {
         let state = staged.state.as_ref().unwrap_or(&self.state);
         let appender = Arc::new(AtOnce { core: Arc::clone(&self.core) });
         let effects = instances.effector.after_append(event, state, appender).map_err(|error: CallError| error.reason())?;
+        staged.outbox_bytes += effects.outbox.iter().map(|(_, event)| event.size_bytes()).sum::<usize>();
         staged.outbox.extend(effects.outbox.into_iter().map(|(stream, event)| Append { stream, event }));
         staged.handled += 1;
         Ok(())

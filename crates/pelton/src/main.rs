@@ -5,6 +5,10 @@ mod serve;
 
 use clap::Parser;
 
+/// Events are allocated on one thread and freed on another all the time, which this allocator is better at than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Append-only event streams that react: upload a compiled plugin as an event, and the stream runs it.
 #[derive(Parser)]
 #[command(version, about)]
