@@ -48,7 +48,7 @@ fn write(database: &Database, waiting: &Receiver<Waiting>) {
         transaction.commit().unwrap();
         for (_, acknowledge) in group {
             // Whoever went away meanwhile needs no answer.
-            let _ = acknowledge.send(next);
+            acknowledge.send(next).ok();
             next += 1;
         }
     }

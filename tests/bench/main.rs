@@ -1,6 +1,8 @@
 //! The smoke benchmark: Pelton beside the least that could do the same, measured in turns on the same machine in the same minute.
 //! Only the ratios mean something elsewhere. `cargo xtask bench` runs it.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 mod appends;
 mod bare;
 mod probe;

@@ -30,7 +30,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // It may be gone already, which is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The plugins are those of `plugins/`, as `cargo xtask plugins` builds them.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 mod support;
 
 mod append;

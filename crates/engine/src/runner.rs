@@ -81,7 +81,7 @@ struct Staged {
     state: Option<Json>,
     handled: usize,
     last_acted: Option<(u64, Event)>,
-    failed: Option<Failed>,
+    failed: Option<Box<Failed>>,
 }
 
 struct Failed {
@@ -213,7 +213,7 @@ impl Runner {
         if let (Some(&cursor), true) = (cursors.first(), self.instances.is_none())
             && let Err(reason) = self.instantiate()
         {
-            staged.failed = Some(Failed { phase: Phase::Reduce, cursor, event: wanted[0].clone(), reason });
+            staged.failed = Some(Box::new(Failed { phase: Phase::Reduce, cursor, event: wanted[0].clone(), reason }));
             return false;
         }
 
@@ -232,7 +232,8 @@ impl Runner {
             if acting.is_some() {
                 staged.acknowledged = staged.acknowledged.max(last_cursor);
                 if let Err(reason) = self.act(last, staged) {
-                    staged.failed = Some(Failed { phase: Phase::AfterAppend, cursor: last_cursor, event: last.clone(), reason });
+                    let failed = Failed { phase: Phase::AfterAppend, cursor: last_cursor, event: last.clone(), reason };
+                    staged.failed = Some(Box::new(failed));
                     return false;
                 }
                 staged.last_acted = Some((last_cursor, last.clone()));
@@ -306,7 +307,7 @@ impl Runner {
         identity(&self.core, &self.stream, &self.version)
     }
 
-    fn reduce(&mut self, cursors: &[u64], events: &[Event], staged: &mut Staged) -> Result<(), Failed> {
+    fn reduce(&mut self, cursors: &[u64], events: &[Event], staged: &mut Staged) -> Result<(), Box<Failed>> {
         let (Some(instances), Some(&last)) = (&mut self.instances, cursors.last()) else { return Ok(()) };
         let state = staged.state.take().unwrap_or_else(|| self.state.clone());
         match instances.reducer.reduce(state, events) {
@@ -323,7 +324,7 @@ impl Runner {
                 staged.reduced = staged.reduced.max(cursors[failed.index]);
                 staged.acknowledged = staged.acknowledged.max(cursors[failed.index]);
                 let event = events[failed.index].clone();
-                Err(Failed { phase: Phase::Reduce, cursor: cursors[failed.index], event, reason: failed.error.reason() })
+                Err(Box::new(Failed { phase: Phase::Reduce, cursor: cursors[failed.index], event, reason: failed.error.reason() }))
             }
         }
     }
@@ -357,7 +358,7 @@ impl Runner {
             // `reduce` is pure and was tried on a fresh instance: another attempt would end the same way.
             if failed.phase == Phase::Reduce || self.attempts >= attempts_max {
                 next = Next::Parked;
-                appends.push(Append { stream: self.stream.clone(), event: self.parked(failed) });
+                appends.push(Append { stream: self.stream.clone(), event: self.parked(*failed) });
             } else {
                 tracing::warn!(tenant = %self.core.name, stream = %self.stream, slug = %self.slug, offset = %failed.event.offset,
                     attempt = self.attempts, code = failed.reason.code, reason = failed.reason.message, "after-append failed and is tried again");
@@ -392,7 +393,7 @@ impl Runner {
         };
         let reason = Reason { code: "outbox-refused".to_owned(), message: why, expected: None, found: None, location: None };
         let mut staged = self.nothing_yet();
-        staged.failed = Some(Failed { phase: Phase::AfterAppend, cursor, event, reason });
+        staged.failed = Some(Box::new(Failed { phase: Phase::AfterAppend, cursor, event, reason }));
         Box::pin(self.commit(staged)).await
     }
 

@@ -296,7 +296,7 @@ impl Tenant {
             }
             let feed = Feed::new(stream, confirmed.configured.include_children);
             let cursor = feed.cursor_of(&self.core.store, stream, offset)?;
-            if !processor.cursors.is_some_and(|(reduced, acknowledged)| reduced.min(acknowledged) > cursor) {
+            if processor.cursors.is_none_or(|(reduced, acknowledged)| reduced.min(acknowledged) <= cursor) {
                 return Ok(false);
             }
         }

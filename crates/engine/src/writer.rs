@@ -23,6 +23,7 @@ pub(crate) struct WriterQueue {
     failed: Arc<OnceLock<String>>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "all messages but the last are jobs")]
 enum Message {
     Job(Job),
     Close,

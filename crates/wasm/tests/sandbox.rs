@@ -1,5 +1,7 @@
 //! What the sandbox promises, on real components.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 mod guest;
 
 use std::pin::Pin;

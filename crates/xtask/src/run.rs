@@ -64,9 +64,11 @@ pub fn run_for(limit: Duration, command: &mut Command) -> Result<()> {
     let (said, hears) = mpsc::channel();
     std::thread::spawn(move || {
         let mut text = String::new();
-        // Text that is not UTF-8 is cut there: it is for people only.
-        let _ = pipe.read_to_string(&mut text);
-        let _ = said.send(text);
+        if let Err(error) = pipe.read_to_string(&mut text) {
+            text.push_str(&format!("(the rest could not be read: {error})"));
+        }
+        // Whoever asked may have stopped listening.
+        said.send(text).ok();
     });
 
     let deadline = Instant::now() + limit;
