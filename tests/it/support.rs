@@ -97,8 +97,8 @@ impl Deref for Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have exited already, which is fine.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.kill().ok();
+        self.child.wait().ok();
         if std::thread::panicking() {
             eprintln!("--- standard error of the server ---\n{}---", stderr_of(self.dir.path()));
         }
@@ -130,7 +130,7 @@ fn spawn(dir: &Path, args: &[String]) -> (Child, Receiver<String>, String) {
     let output = BufReader::new(child.stdout.take().unwrap());
     std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
     let Ok(first) = stdout.recv_timeout(PATIENCE) else {
-        let _ = child.kill();
+        child.kill().ok();
         panic!("the server did not start:\n{}", stderr_of(dir));
     };
     let base = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("first line on standard output: {first:?}"));
