@@ -246,3 +246,13 @@ fn health_and_readiness_are_told() {
     assert_eq!((health.status, health.text().trim()), (200, "ok"));
     assert_eq!(server.get("/readyz").ok(), json!({ "ready": true }));
 }
+
+#[test]
+fn a_path_beyond_the_depth_limit_is_refused_and_begins_no_stream() {
+    let server = Server::start();
+    let (deepest, too_deep) = ("/a".repeat(32), "/a".repeat(33));
+    let problem = server.post(&too_deep, r#"{"type":"x"}"#).problem(400, "path-too-deep");
+    assert_eq!(problem["max"], 32);
+    assert_eq!(server.state("/")["eventCount"], 0);
+    assert_eq!(server.append(&deepest, &event("x"))["offset"], 2);
+}

@@ -138,6 +138,9 @@ impl Tenant {
         if proposals.len() > quotas.batch_events_max {
             return Err(AppendError::BatchTooLarge { found: proposals.len(), max: quotas.batch_events_max });
         }
+        if stream.depth() > quotas.path_depth_max {
+            return Err(AppendError::PathTooDeep { found: stream.depth(), max: quotas.path_depth_max });
+        }
         let mut write = Write::default();
         for Proposal { mut event, component } in proposals {
             if event.size_bytes() > quotas.event_bytes_max {

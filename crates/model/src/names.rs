@@ -103,6 +103,12 @@ impl StreamPath {
         Self("/".into())
     }
 
+    /// How many segments it has: 0 for `/`.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        if &*self.0 == "/" { 0 } else { self.0.bytes().filter(|byte| *byte == b'/').count() }
+    }
+
     /// `/a/b` for `/a/b/c`, `/` for `/a`, nothing for `/`.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
@@ -321,6 +327,7 @@ mod tests {
         let above: Vec<_> = path.ancestors().collect();
         assert_eq!(above.iter().map(StreamPath::as_str).collect::<Vec<_>>(), ["/a/b", "/a", "/"]);
         assert!(above.iter().all(|ancestor| ancestor.covers(&path) && !path.covers(ancestor)));
+        assert_eq!((path.depth(), StreamPath::root().depth()), (3, 0));
         assert!(!StreamPath::new("/a/b").unwrap().covers(&StreamPath::new("/a/bc").unwrap()));
     }
 

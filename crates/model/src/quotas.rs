@@ -12,6 +12,9 @@ pub struct Quotas {
     pub event_bytes_max: usize,
     /// Events of one atomic batch.
     pub batch_events_max: usize,
+    /// Segments of the path of a stream that is appended to. Every stream above a new one begins with it and is told of it, so that the cost of a
+    /// path grows with the square of its depth.
+    pub path_depth_max: usize,
     /// Bytes that may wait for the writer before an append has to wait itself.
     pub queue_bytes_max: usize,
     /// Bytes of one uploaded component.
@@ -56,6 +59,7 @@ impl Default for Quotas {
         Self {
             event_bytes_max: MIB,
             batch_events_max: 10_000,
+            path_depth_max: 32,
             queue_bytes_max: 64 * MIB,
             component_bytes_max: 64 * MIB,
             state_bytes_max: 4 * MIB,

@@ -192,6 +192,9 @@ impl Handling {
             ));
         }
         let stream = to.map_or_else(|| Ok(self.source.stream_path.clone()), |to| self.source.stream_path.resolve(to)).map_err(invalid)?;
+        if stream.depth() > quotas.path_depth_max {
+            return denied(format!("the path has {} segments, the limit is {}", stream.depth(), quotas.path_depth_max));
+        }
         let mut event = checked(event)?;
         if Builtin::admit(&mut event).map_err(invalid)?.is_some() {
             return denied("a processor cannot upload a component; configure one by its digest".to_owned());

@@ -20,6 +20,7 @@ pub struct Problem {
 
 const CODES: &[(&str, StatusCode, &str)] = &[
     ("bad-path", StatusCode::BAD_REQUEST, "Malformed stream path"),
+    ("path-too-deep", StatusCode::BAD_REQUEST, "Stream path too deep"),
     ("bad-tenant", StatusCode::BAD_REQUEST, "Malformed tenant name"),
     ("bad-query", StatusCode::BAD_REQUEST, "Malformed query"),
     ("bad-header", StatusCode::BAD_REQUEST, "Malformed header"),
@@ -65,8 +66,15 @@ impl Problem {
 
     /// Whether it can only be said of a request whose body has been read.
     pub fn comes_after_the_body(&self) -> bool {
-        const AFTER: &[&str] =
-            &["key-reused", "offset-mismatch", "stream-paused", "event-too-large", "batch-too-large", "component-rejected"];
+        const AFTER: &[&str] = &[
+            "key-reused",
+            "offset-mismatch",
+            "stream-paused",
+            "path-too-deep",
+            "event-too-large",
+            "batch-too-large",
+            "component-rejected",
+        ];
         AFTER.contains(&self.code)
     }
 
@@ -113,6 +121,7 @@ impl From<AppendError> for Problem {
             AppendError::Refused(Refusal::StaleCheckpoint { .. }) => Self::new("checkpoint-conflict", detail),
             AppendError::EventTooLarge { max, .. } => Self::new("event-too-large", detail).with("max", max),
             AppendError::BatchTooLarge { max, .. } => Self::new("batch-too-large", detail).with("max", max),
+            AppendError::PathTooDeep { max, .. } => Self::new("path-too-deep", detail).with("max", max),
             AppendError::Unavailable(_) => Self::new("unavailable", detail),
         }
     }
