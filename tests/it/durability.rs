@@ -176,12 +176,8 @@ fn a_tenant_that_nobody_uses_is_closed_and_opened_again_when_needed() {
     acme.deploy("/a", "p", "ping-pong", json!({}));
     acme.append("/a", &event("ping"));
     let before = acme.settled("/a");
-    let is_open = || {
-        let files = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
-        files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok()).any(|path| path.to_string_lossy().contains("acme"))
-    };
     let deadline = Instant::now() + PATIENCE;
-    while is_open() {
+    while open_files(&server).iter().any(|path| path.contains("acme")) {
         assert!(Instant::now() < deadline, "the file stays open");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -189,4 +185,25 @@ fn a_tenant_that_nobody_uses_is_closed_and_opened_again_when_needed() {
     let ping = acme.append("/a", &event("ping"));
     acme.wait_for("/a", |event| event["type"] == "pong" && event["payload"]["to"] == ping["offset"]);
     assert_eq!(acme.log_of_type("/a", "pong").len(), 2);
+}
+
+#[test]
+fn more_tenants_than_may_be_open_take_turns_and_their_processors_go_on() {
+    let server = Server::start_with(&["--open-tenants", "2", "--idle-seconds", "3600"]);
+    let names = ["ada", "bob", "cyd", "dan", "eve"];
+    for name in names {
+        server.tenant(name).deploy("/a", "p", "ping-pong", json!({}));
+        server.tenant(name).append("/a", &event("ping"));
+    }
+    for name in names {
+        assert_eq!(server.tenant(name).settled("/a")["processors"]["p"]["state"]["count"], 1, "{name}");
+        let open = open_files(&server).iter().filter(|path| path.ends_with(".redb")).count();
+        // One that has something under way is not closed for another.
+        assert!(open < names.len(), "{open} files are open");
+    }
+}
+
+fn open_files(server: &Server) -> Vec<String> {
+    let files = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
+    files.filter_map(|file| Some(std::fs::read_link(file.ok()?.path()).ok()?.to_string_lossy().into_owned())).collect()
 }

@@ -33,11 +33,13 @@ const WARM_TIME: Duration = Duration::from_secs(60);
 const RETRY_TIME: Duration = Duration::from_secs(1);
 
 impl Actor {
-    pub async fn run(mut self) {
+    /// Runs until the tenant closes. `starting` is given up once it is clear what there is to do.
+    pub async fn run(mut self, starting: Busy) {
         let mut running: Option<Running> = None;
         let mut deploying: Option<Deploying> = None;
+        let mut starting = Some(starting);
         while !*self.stop.borrow() {
-            if let Err(error) = self.advance(&mut running, &mut deploying).await {
+            if let Err(error) = self.advance(&mut running, &mut deploying, &mut starting).await {
                 tracing::error!(tenant = %self.core.name, stream = %self.stream, slug = %self.slug, %error, "a processor is taken up again");
                 halt(&mut running).await;
                 tokio::select! {
@@ -50,18 +52,25 @@ impl Actor {
     }
 
     /// Compares what should be with what is, takes what can be done at once, and waits for the first thing to happen.
-    async fn advance(&mut self, running: &mut Option<Running>, deploying: &mut Option<Deploying>) -> Result<(), Fault> {
+    async fn advance(
+        &mut self,
+        running: &mut Option<Running>,
+        deploying: &mut Option<Deploying>,
+        starting: &mut Option<Busy>,
+    ) -> Result<(), Fault> {
         self.changed.borrow_and_update();
         let info = self.core.store.stream(&self.stream)?;
         let Some(control) = info.and_then(|info| info.control.processors.get(&self.slug).cloned()) else {
             halt(running).await;
             *deploying = None;
             self.forget().await?;
+            *starting = None;
             self.wait_for_change().await;
             return Ok(());
         };
         self.align_running(&control, running).await?;
         self.align_deploying(&control, deploying);
+        *starting = None;
 
         tokio::select! {
             biased;
@@ -96,7 +105,12 @@ impl Actor {
         if let Some(version) = wanted {
             let (halt, halted) = watch::channel(false);
             let runner = Runner::load(Arc::clone(&self.core), &self.stream, version, halted)?;
-            *running = Some(Running { version: version.clone(), halt, phase: Phase::Resting(Box::new(runner)), busy: None });
+            *running = Some(Running {
+                version: version.clone(),
+                halt,
+                phase: Phase::Resting(Box::new(runner)),
+                busy: Some(Busy::begin(&self.core)),
+            });
         }
         Ok(())
     }

@@ -21,6 +21,9 @@ pub struct EngineOptions {
     pub quotas: Quotas,
     /// Page cache of all open tenants together, in bytes.
     pub cache_bytes_max: usize,
+    /// Tenants open at the same time. Beyond it the least recently used one that is idle is closed first; if none is, one more is opened
+    /// nevertheless.
+    pub tenants_open_max: usize,
     /// A tenant that nobody used for this long, and that has nothing under way, is closed.
     pub idle_time: Duration,
 }
@@ -48,6 +51,13 @@ struct Opened {
     tenant: Arc<Tenant>,
     cache_bytes: usize,
     used: Instant,
+}
+
+impl Opened {
+    /// Nobody holds it, nothing is under way, and it does not have to be kept as a witness of a failure.
+    fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.tenant) == 1 && !self.tenant.is_busy() && self.tenant.failure().is_none()
+    }
 }
 
 /// What a tenant gets when the others have taken the rest. Enough for the upper pages of its trees.
@@ -99,6 +109,7 @@ impl Engine {
             opened.used = Instant::now();
             return Ok(Arc::clone(&opened.tenant));
         }
+        self.make_room().await;
         let cache_bytes = self.take_cache();
         let (engine, name, path) = (Arc::clone(&self.0), name.clone(), self.path(name));
         let result = tokio::task::spawn_blocking(move || {
@@ -159,17 +170,39 @@ impl Engine {
 
     async fn close_idle(&self) {
         for (name, slot) in self.slots() {
-            // A slot that is locked is being opened or closed, hence not idle.
-            let Ok(mut guard) = slot.0.try_lock() else { continue };
-            let idle = guard.as_ref().is_some_and(|opened| {
-                opened.used.elapsed() >= self.0.options.idle_time
-                    && Arc::strong_count(&opened.tenant) == 1
-                    && !opened.tenant.is_busy()
-                    && opened.tenant.failure().is_none()
-            });
-            if idle && let Some(opened) = guard.take() {
-                self.close(&name, opened).await;
+            self.close_if(&name, &slot, |opened| opened.is_idle() && opened.used.elapsed() >= self.0.options.idle_time).await;
+        }
+    }
+
+    /// Closes the least recently used idle tenants until one more may be open.
+    async fn make_room(&self) {
+        let open = |(name, slot): (TenantName, Arc<Slot>)| {
+            let used = slot.0.try_lock().ok()?.as_ref()?.used;
+            Some((used, name, slot))
+        };
+        let mut candidates: Vec<_> = self.slots().into_iter().filter_map(open).collect();
+        candidates.sort_by_key(|(used, ..)| *used);
+        let mut surplus = (candidates.len() + 1).saturating_sub(self.0.options.tenants_open_max);
+        for (_, name, slot) in candidates {
+            if surplus == 0 {
+                return;
             }
+            surplus -= usize::from(self.close_if(&name, &slot, Opened::is_idle).await);
+        }
+        if surplus > 0 {
+            tracing::warn!(max = self.0.options.tenants_open_max, "all open tenants are in use; one more is opened");
+        }
+    }
+
+    /// A slot that is locked is being opened or closed, hence left alone. Returns whether it was closed.
+    async fn close_if(&self, name: &TenantName, slot: &Slot, condition: impl Fn(&Opened) -> bool) -> bool {
+        let Ok(mut guard) = slot.0.try_lock() else { return false };
+        match guard.take_if(|opened| condition(opened)) {
+            Some(opened) => {
+                self.close(name, opened).await;
+                true
+            }
+            None => false,
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::actor::Actor;
-use crate::tenant::{Core, becomes_true};
+use crate::tenant::{Busy, Core, becomes_true};
 
 pub(crate) struct Supervisor {
     pub core: Arc<Core>,
@@ -19,13 +19,15 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Runs until the tenant closes and every actor has come to rest.
-    pub async fn run(mut self) {
+    /// Runs until the tenant closes and every actor has come to rest. `starting` keeps the tenant open until every actor had a look at what
+    /// there is to do.
+    pub async fn run(mut self, starting: Busy) {
         let mut actors = Actors::default();
         match self.core.store.streams_with_processors() {
             Ok(streams) => streams.iter().for_each(|stream| self.attend(stream, &mut actors)),
             Err(error) => tracing::error!(tenant = %self.core.name, %error, "the processors of this tenant could not be read"),
         }
+        drop(starting);
         loop {
             tokio::select! {
                 () = becomes_true(&mut self.stop) => break,
@@ -57,7 +59,7 @@ impl Supervisor {
                 let (notify, changed) = watch::channel(0);
                 let actor =
                     Actor { core: Arc::clone(&self.core), stream: stream.clone(), slug: slug.clone(), changed, stop: self.stop.clone() };
-                actors.tasks.spawn(actor.run());
+                actors.tasks.spawn(actor.run(Busy::begin(&self.core)));
                 notify
             });
         }

@@ -115,7 +115,8 @@ impl Tenant {
             progress_moves: watch::Sender::new(0),
         });
         let (stop, stopped) = watch::channel(false);
-        let supervisor = tokio::spawn(Supervisor { core: Arc::clone(&core), changed, stop: stopped }.run());
+        let starting = Busy::begin(&core);
+        let supervisor = tokio::spawn(Supervisor { core: Arc::clone(&core), changed, stop: stopped }.run(starting));
         Ok(Self { core, stop, tasks: Mutex::new(Some(Tasks { supervisor, writer: writer_thread })) })
     }
 

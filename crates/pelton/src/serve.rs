@@ -33,6 +33,9 @@ pub struct Options {
     /// Page cache of all open tenants together.
     #[arg(long, env = "PELTON_CACHE", default_value = "256MiB")]
     cache: ByteSize,
+    /// Tenants that are open at the same time, each with one file; the least recently used idle one gives way.
+    #[arg(long, env = "PELTON_OPEN_TENANTS", default_value = "256")]
+    open_tenants: usize,
     /// Seconds after which a tenant that nobody uses is closed.
     #[arg(long, env = "PELTON_IDLE_SECONDS", default_value = "60")]
     idle_seconds: u64,
@@ -133,6 +136,7 @@ fn engine_options(options: &Options) -> Result<EngineOptions, ServeError> {
         data_dir: options.data.clone(),
         quotas,
         cache_bytes_max: size("cache", options.cache)?,
+        tenants_open_max: options.open_tenants,
         idle_time: Duration::from_secs(options.idle_seconds),
     })
 }

@@ -87,7 +87,7 @@ impl RunHeader {
     pub(crate) fn decode(run: &[u8]) -> Result<Self, Malformed> {
         let mut input = Input(run);
         let count = u32::from_le_bytes(input.array()?);
-        let position = Position::new(input.u64()?).ok_or(Malformed("position 0"))?;
+        let position = Position::new(input.u64()?).ok_or(Malformed("a position out of range"))?;
         let created_at = Timestamp::from_millis(input.u64()?);
         if count == 0 {
             return Err(Malformed("a run without events"));
@@ -270,7 +270,7 @@ impl CursorRow {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut input = Input(bytes);
         let row = Self {
-            configured_offset: Offset::new(input.u64()?).ok_or(Malformed("offset 0"))?,
+            configured_offset: Offset::new(input.u64()?).ok_or(Malformed("an offset out of range"))?,
             reduced: input.u64()?,
             acknowledged: input.u64()?,
             revision: input.u64()?,
@@ -374,7 +374,7 @@ impl<'a> Input<'a> {
     }
 
     fn offset(&mut self) -> Result<Offset, Malformed> {
-        Offset::new(self.varint()?).ok_or(Malformed("offset 0"))
+        Offset::new(self.varint()?).ok_or(Malformed("an offset out of range"))
     }
 
     fn end(&self) -> Result<(), Malformed> {

@@ -49,7 +49,8 @@ impl Snapshot {
 
     pub(crate) fn keyed(&self, stream: StreamId, key: &KeyHash) -> Result<Option<Offset>, StoreError> {
         let Some(row) = self.keys()?.get((stream, key))? else { return Ok(None) };
-        let offset = Offset::new(row.value()).ok_or_else(|| Malformed("offset 0").at(&KEYS, format_args!("stream {stream}")))?;
+        let offset =
+            Offset::new(row.value()).ok_or_else(|| Malformed("an offset out of range").at(&KEYS, format_args!("stream {stream}")))?;
         Ok(Some(offset))
     }
 
@@ -129,7 +130,7 @@ impl Run {
     }
 
     fn offset_at(&self, passed: u32) -> Result<Offset, StoreError> {
-        Offset::new(self.first + u64::from(passed)).ok_or_else(|| self.corrupt(Malformed("offset 0")))
+        Offset::new(self.first + u64::from(passed)).ok_or_else(|| self.corrupt(Malformed("an offset out of range")))
     }
 
     pub(crate) fn skip_to(&mut self, offset: Offset) -> Result<(), StoreError> {

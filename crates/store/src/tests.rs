@@ -61,7 +61,7 @@ fn commit_one(writer: &mut Writer, write: Write) -> Result<Written, Refusal> {
 }
 
 fn all_events(store: &Store, stream: &str) -> Vec<Event> {
-    store.read_stream(&path(stream), Offset::FIRST..offset(u64::MAX), PageLimit::default()).unwrap().events
+    store.read_stream(&path(stream), Offset::FIRST..Offset::MAX, PageLimit::default()).unwrap().events
 }
 
 /// `offset type` of each event of a stream.

@@ -37,7 +37,7 @@ pub async fn get(app: &App, tenant: Arc<Tenant>, path: StreamPath, uri: &Uri, he
         Some(text) => Some(bound("afterOffset", text, next)?),
         None => last_event_id(headers)?,
     };
-    let from = Offset::new(after.unwrap_or(0) + 1).unwrap_or(Offset::FIRST);
+    let from = after.and_then(Offset::new).map_or(Offset::FIRST, Offset::next);
     let before = query.before_offset.as_deref().map(|text| bound("beforeOffset", text, next)).transpose()?.map(|before| before.min(next));
     match format {
         Format::Json => page(tenant, &path, from, before.unwrap_or(next), query.limit).await,
@@ -74,16 +74,20 @@ fn bound(name: &str, text: &str, next: u64) -> Result<u64, Problem> {
         "end" if name == "afterOffset" => Ok(next - 1),
         "end" => Ok(next),
         digits => {
-            // The largest offset leaves room to count past it.
-            let offset = digits.parse().ok().filter(|offset| *offset < u64::MAX);
+            let offset = digits.parse().ok().filter(is_countable);
             offset.ok_or_else(|| Problem::new("bad-query", format!("{name}: expected an offset, `start` or `end`, found {text:?}")))
         }
     }
 }
 
+/// 0 means before the first event; beyond the largest offset nothing can be counted.
+fn is_countable(offset: &u64) -> bool {
+    *offset == 0 || Offset::new(*offset).is_some()
+}
+
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
-    let id = value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(|id| *id < u64::MAX);
+    let id = value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(is_countable);
     id.map(Some).ok_or_else(|| Problem::new("bad-header", format!("Last-Event-ID: expected an offset, found {value:?}")))
 }
 

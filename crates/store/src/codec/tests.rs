@@ -4,12 +4,14 @@ use super::*;
 
 fn arbitrary_source() -> impl Strategy<Value = Source> {
     let path = prop_oneof![Just("/"), Just("/a/b")].prop_map(StreamPath::from_checked);
-    ("[a-z]{1,128}", any::<[u8; 32]>(), path, 1..=u64::MAX, any::<u32>()).prop_map(|(slug, digest, stream_path, offset, depth)| Source {
-        slug: Slug::from_checked(&slug),
-        digest: Digest::from_bytes(digest),
-        stream_path,
-        offset: Offset::new(offset).unwrap(),
-        depth,
+    ("[a-z]{1,128}", any::<[u8; 32]>(), path, 1..=Offset::MAX.get(), any::<u32>()).prop_map(|(slug, digest, stream_path, offset, depth)| {
+        Source {
+            slug: Slug::from_checked(&slug),
+            digest: Digest::from_bytes(digest),
+            stream_path,
+            offset: Offset::new(offset).unwrap(),
+            depth,
+        }
     })
 }
 
@@ -66,7 +68,7 @@ fn arbitrary_commit() -> impl Strategy<Value = CommitRow> {
 
 proptest! {
     #[test]
-    fn runs_round_trip(events in arbitrary_events(), position in 1..=u64::MAX) {
+    fn runs_round_trip(events in arbitrary_events(), position in 1..=Offset::MAX.get()) {
         let position = Position::new(position).unwrap();
         let (header, decoded) = decode_run(&encode_run(&events, position), events[0].offset).unwrap();
         prop_assert_eq!((header.position, header.count as usize), (position, events.len()));
@@ -97,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn cursor_rows_round_trip(offset in 1..=u64::MAX, numbers in any::<[u64; 3]>(), digest in any::<[u8; 32]>()) {
+    fn cursor_rows_round_trip(offset in 1..=Offset::MAX.get(), numbers in any::<[u64; 3]>(), digest in any::<[u8; 32]>()) {
         let row = CursorRow {
             configured_offset: Offset::new(offset).unwrap(),
             reduced: numbers[0],
@@ -137,13 +139,13 @@ proptest! {
 #[test]
 fn each_record_names_what_is_wrong_with_it() {
     assert_eq!(RunHeader::decode(&[1; 19]).unwrap_err(), Malformed("too short"));
-    assert_eq!(RunHeader::decode(&[0; 20]).unwrap_err(), Malformed("position 0"));
+    assert_eq!(RunHeader::decode(&[0; 20]).unwrap_err(), Malformed("a position out of range"));
     assert_eq!(EventBytes::find(&[0x80, 0, 0], 0).err(), Some(Malformed("unknown flags of an event")));
     assert_eq!(EventBytes::find(&[0, 5, 0, b'a'], 0).err(), Some(Malformed("shorter than announced")));
-    assert_eq!(CommitRow::decode(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]).unwrap_err(), Malformed("offset 0"));
+    assert_eq!(CommitRow::decode(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]).unwrap_err(), Malformed("an offset out of range"));
     assert_eq!(CommitRow::decode(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0]).unwrap_err(), Malformed("events out of range"));
     assert_eq!(StreamRow::decode(&[0; 17]).unwrap_err(), Malformed("longer than it should be"));
-    assert_eq!(CursorRow::decode(&[0; 64]).unwrap_err(), Malformed("offset 0"));
+    assert_eq!(CursorRow::decode(&[0; 64]).unwrap_err(), Malformed("an offset out of range"));
     assert_eq!(decode_control(b"{").unwrap_err(), Malformed("not the control state of a stream"));
     assert_eq!(decode_path(b"//").unwrap_err(), Malformed("not a stream path"));
     assert_eq!(decode_state(&[0xff]).unwrap_err(), Malformed("not UTF-8"));

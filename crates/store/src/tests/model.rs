@@ -185,7 +185,7 @@ impl Model {
 fn read_stream(store: &Store, path: &StreamPath, limit: PageLimit) -> Vec<Event> {
     let (mut events, mut next) = (Vec::new(), Offset::FIRST);
     loop {
-        let page = store.read_stream(path, next..offset(u64::MAX), limit).unwrap();
+        let page = store.read_stream(path, next..Offset::MAX, limit).unwrap();
         assert!(page.events.len() <= limit.events_max.max(1));
         if page.events.is_empty() {
             assert_eq!(page.next, next);
