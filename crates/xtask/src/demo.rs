@@ -13,6 +13,8 @@ use crate::{plugins, run};
 
 const PINGS: &[&str] = &["hello", "is anybody there", "good night"];
 
+const LOG: &str = "daemon.log";
+
 /// Builds daemon and plugin, runs them, and fails unless every ping got its pong. With `keep` the daemon goes on running.
 pub fn demo(keep: bool) -> Result<()> {
     run::step("building the daemon (the first time this compiles wasmtime: some minutes)");
@@ -22,7 +24,7 @@ pub fn demo(keep: bool) -> Result<()> {
 
     let data = tempfile::Builder::new().prefix("pelton-demo-").tempdir()?;
     run::step(format_args!("starting the daemon, data in {}", data.path().display()));
-    let mut daemon = Daemon::start(&run::cargo_target().join("debug/pelton"), data.path())?;
+    let mut daemon = Daemon::start(&run::cargo_target().join("debug/pelton"), data.path(), keep)?;
     let url = daemon.url.clone();
     println!("\nlistening on {url}\n");
 
@@ -74,8 +76,12 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(binary: &Path, data: &Path) -> Result<Self> {
+    /// A daemon that is to outlive this program logs to a file: whoever reads this program's output must not wait for the daemon's.
+    fn start(binary: &Path, data: &Path, outlives: bool) -> Result<Self> {
         let mut command = Command::new(binary);
+        if outlives {
+            command.stdin(Stdio::null()).stderr(fs::File::create(data.join(LOG))?);
+        }
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).env("PELTON_LOG", "warn").stdout(Stdio::piped());
         let mut process = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
         let output = process.stdout.take().context("standard output is piped")?;
@@ -105,7 +111,7 @@ impl Daemon {
         println!(
             "  curl '{url}/api/streams/other?slug=ping-pong' -H 'content-type: application/wasm' --data-binary @target/plugins/ping-pong.wasm"
         );
-        println!("\nStop it with: kill {id} && rm -r {}", data.display());
+        println!("\nIts log is {}. Stop it with: kill {id} && rm -r {}", data.join(LOG).display(), data.display());
         // Not dropped, for that would end it.
         std::mem::forget(self);
         Ok(())
