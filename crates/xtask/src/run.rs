@@ -114,7 +114,9 @@ pub fn ensure_tools(programs: &[&str], debian_packages: &[&str]) -> Result<()> {
     if read(Command::new("id").arg("-u"))?.trim() != "0" {
         bail!("{missing} not found; run `apt-get install -y {packages}` as root and then this again");
     }
-    step(format_args!("{missing} not found: apt-get install -y {packages}"));
+    step(format_args!("{missing} not found: apt-get update && apt-get install -y {packages}"));
+    // A new machine may have no package lists, or old ones.
+    run(Command::new("apt-get").arg("update"))?;
     let mut install = Command::new("apt-get");
     install.args(["install", "-y", "--no-install-recommends"]).args(debian_packages).env("DEBIAN_FRONTEND", "noninteractive");
     run(&mut install)
