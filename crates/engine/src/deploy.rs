@@ -82,10 +82,9 @@ pub(crate) fn prepare(
 impl Prepared {
     /// Folds up to where the running version is, which is where this one takes over. Blocking; whether it moved.
     fn catch_up(&mut self, core: &Core, stream: &StreamPath) -> Result<bool, NotPrepared> {
-        let Some(handled) = self.handled_before(core, stream)? else { return Ok(false) };
         let before = self.fold.reduced;
-        while self.fold.reduced < handled {
-            self.fold.page(core, handled)?;
+        if let Some(handled) = self.handled_before(core, stream)? {
+            self.fold.up_to(core, handled)?;
         }
         Ok(self.fold.reduced > before)
     }
@@ -111,8 +110,9 @@ impl Prepared {
     pub fn activation(mut self, core: &Core, stream: &StreamPath) -> Result<Write, NotPrepared> {
         let replaces = core.store.checkpoint(stream, &self.version.configured.slug)?;
         let acknowledged = match self.handled_before(core, stream)? {
+            // Asked once: the log goes on meanwhile, and the state must not include an event that is still to be acted on.
             Some(handled) => {
-                self.catch_up(core, stream)?;
+                self.fold.up_to(core, handled)?;
                 handled
             }
             None => self.first_effect(core, stream)?,
@@ -173,6 +173,13 @@ pub(crate) fn manifest(version: &Version, core: &Core) -> Option<Manifest> {
 }
 
 impl Fold {
+    fn up_to(&mut self, core: &Core, before: u64) -> Result<(), NotPrepared> {
+        while self.reduced < before {
+            self.page(core, before)?;
+        }
+        Ok(())
+    }
+
     fn page(&mut self, core: &Core, before: u64) -> Result<(), NotPrepared> {
         let page = self.pages.read(&self.feed, &core.store, self.reduced, before)?;
         let events: Vec<Event> =

@@ -80,7 +80,9 @@ struct Staged {
     acknowledged: u64,
     state: Option<Json>,
     handled: usize,
-    last_acted: Option<(u64, Event)>,
+    acted: bool,
+    /// Which event a refused outbox belongs to; known only where events go one by one.
+    acted_alone: Option<(u64, Event)>,
     failed: Option<Box<Failed>>,
 }
 
@@ -199,7 +201,7 @@ impl Runner {
                 return Ok(staged);
             }
             // A commit costs a sync: what only folds history can be done again after a crash, and is written down now and then.
-            let time = if staged.last_acted.is_some() { STEP_TIME } else { FOLD_TIME };
+            let time = if staged.acted { STEP_TIME } else { FOLD_TIME };
             if began.elapsed() > time || *self.halt.borrow() {
                 return Ok(staged);
             }
@@ -236,7 +238,8 @@ impl Runner {
                     staged.failed = Some(Box::new(failed));
                     return false;
                 }
-                staged.last_acted = Some((last_cursor, last.clone()));
+                staged.acted = true;
+                staged.acted_alone = self.one_by_one.then(|| (last_cursor, last.clone()));
             }
             staged.acknowledged = staged.acknowledged.max(last_cursor + 1);
             at = end;
@@ -257,7 +260,8 @@ impl Runner {
             acknowledged: self.acknowledged,
             state: None,
             handled: 0,
-            last_acted: None,
+            acted: false,
+            acted_alone: None,
             failed: None,
         }
     }
@@ -379,14 +383,14 @@ impl Runner {
                 self.take_over(staged);
                 next
             }
-            Err(NotWritten::Refused(why)) => self.refused(why, staged.last_acted).await,
+            Err(NotWritten::Refused(why)) => self.refused(why, staged.acted_alone).await,
             Err(NotWritten::Next(next)) => next,
         }
     }
 
     /// A refusal that shows only at the commit counts as a failed attempt at the event, once it is clear at which.
-    async fn refused(&mut self, why: String, last_acted: Option<(u64, Event)>) -> Next {
-        let Some((cursor, event)) = last_acted.filter(|_| self.one_by_one) else {
+    async fn refused(&mut self, why: String, acted_alone: Option<(u64, Event)>) -> Next {
+        let Some((cursor, event)) = acted_alone else {
             tracing::info!(tenant = %self.core.name, stream = %self.stream, slug = %self.slug, why, "an outbox was refused; trying its events one by one");
             self.one_by_one = true;
             return Next::AwaitTail;
