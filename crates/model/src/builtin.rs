@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::event::{EventIssues, Issue};
-use crate::{Digest, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TypePatterns};
+use crate::push::{SubscriptionConfigured, TransformerConfigured};
+use crate::{Breaker, Digest, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TypePatterns};
 
 macro_rules! builtins {
     ($($(#[$doc:meta])* $name:ident = $slug:literal,)*) => {
@@ -45,6 +46,18 @@ builtins! {
     /// Appends are refused until `resumed`.
     Paused = "paused",
     Resumed = "resumed",
+    /// How many events the stream takes before it is paused.
+    CircuitBreakerConfigured = "circuit-breaker/configured",
+    /// Sends every event of the stream to an address.
+    SubscriptionConfigured = "subscription/configured",
+    SubscriptionRemoved = "subscription/removed",
+    /// A subscription stopped at an event that it cannot deliver; written by the host.
+    SubscriptionParked = "subscription/parked",
+    /// Lets a parked subscription try again, or skip the event.
+    SubscriptionResumed = "subscription/resumed",
+    /// Makes events of the stream into other events of it.
+    TransformerConfigured = "jsonata-transformer-configured",
+    TransformerRemoved = "jsonata-transformer-removed",
     ProcessorConfigured = "processor/configured",
     /// A configured version runs from here; written by the host.
     ProcessorActivated = "processor/activated",
@@ -59,17 +72,11 @@ builtins! {
 
 /// Slugs of the design that this version does not act on yet. Refused, for an event that silently does nothing misleads.
 const PLANNED: &[&str] = &[
-    "circuit-breaker/configured",
     "append-scheduled",
     "schedule/configured",
     "schedule/cancelled",
     "schedule/internal/execution-started",
     "schedule/internal/execution-finished",
-    "subscription/configured",
-    "subscription/removed",
-    "subscription/parked",
-    "subscription/resumed",
-    "jsonata-transformer-configured",
     "dynamic-worker/configured",
 ];
 
@@ -85,7 +92,10 @@ impl Builtin {
     /// Whether only the host appends it.
     #[must_use]
     pub const fn is_host_only(self) -> bool {
-        matches!(self, Self::Initialized | Self::ProcessorActivated | Self::ProcessorRejected | Self::ProcessorParked)
+        matches!(
+            self,
+            Self::Initialized | Self::SubscriptionParked | Self::ProcessorActivated | Self::ProcessorRejected | Self::ProcessorParked
+        )
     }
 
     /// Whether it is recorded on a paused stream: what ends the pause, and what the host has to say about errors.
@@ -97,6 +107,11 @@ impl Builtin {
                 | Self::ChildStreamCreated
                 | Self::Resumed
                 | Self::ErrorOccurred
+                | Self::CircuitBreakerConfigured
+                | Self::SubscriptionRemoved
+                | Self::SubscriptionParked
+                | Self::SubscriptionResumed
+                | Self::TransformerRemoved
                 | Self::ProcessorActivated
                 | Self::ProcessorRejected
                 | Self::ProcessorParked
@@ -132,15 +147,20 @@ impl Builtin {
             payload.to::<T>().map(drop).map_err(|error| EventIssues::one("payload", error.to_string()))
         }
         match self {
-            Self::Initialized | Self::ProcessorActivated | Self::ProcessorRejected | Self::ProcessorParked => Ok(()),
+            Self::Initialized | Self::SubscriptionParked | Self::ProcessorActivated | Self::ProcessorRejected | Self::ProcessorParked => {
+                Ok(())
+            }
             Self::ChildStreamCreated => fits::<ChildStreamCreated>(payload),
             Self::MetadataUpdated => fits::<MetadataUpdated>(payload),
             Self::ErrorOccurred => fits::<ErrorOccurred>(payload),
             Self::InvalidEventAppended => fits::<InvalidEventAppended>(payload),
             Self::Paused | Self::Resumed => fits::<OptionalReason>(payload),
+            Self::CircuitBreakerConfigured => fits::<Breaker>(payload),
+            Self::SubscriptionConfigured => SubscriptionConfigured::parse(payload).map(drop),
+            Self::TransformerConfigured => fits::<TransformerConfigured>(payload),
             Self::ProcessorConfigured => fits::<ProcessorConfigured>(payload),
-            Self::ProcessorResumed => fits::<Resumed>(payload),
-            Self::ProcessorRemoved => fits::<Removed>(payload),
+            Self::SubscriptionResumed | Self::ProcessorResumed => fits::<Resumed>(payload),
+            Self::SubscriptionRemoved | Self::TransformerRemoved | Self::ProcessorRemoved => fits::<Removed>(payload),
         }
     }
 }
@@ -307,7 +327,7 @@ pub enum Phase {
     AfterAppend,
 }
 
-/// Payload of `stream/processor/resumed`.
+/// Payload of `stream/processor/resumed` and `stream/subscription/resumed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Resumed {
@@ -319,7 +339,7 @@ pub struct Resumed {
     pub reason: Option<String>,
 }
 
-/// Payload of `stream/processor/removed`.
+/// Payload of `stream/processor/removed`, `stream/subscription/removed` and `stream/jsonata-transformer-removed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Removed {
@@ -328,8 +348,8 @@ pub struct Removed {
     pub reason: Option<String>,
 }
 
-/// Why a component was rejected or a processor parked. A program decides by `code`, a person reads the rest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a component was rejected, or a processor or subscription parked. A program decides by `code`, a person reads the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
     pub code: String,

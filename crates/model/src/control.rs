@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::builtin::{MetadataUpdated, OptionalReason};
+use crate::push::{SubscriptionConfigured, SubscriptionControl, SubscriptionParked, TransformerConfigured, TransformerControl};
 use crate::{
-    Activated, Builtin, Digest, EffectsFrom, Event, JsonObject, Offset, Parked, Phase, ProcessorConfigured, Reason, Rejected, Removed,
-    Resumed, Slug, Timestamp,
+    Activated, Breaker, Builtin, Digest, EffectsFrom, Event, JsonObject, Offset, Parked, Phase, ProcessorConfigured, Reason, Rejected,
+    Removed, Resumed, Slug, Timestamp,
 };
 
 /// The state of one stream as far as the host itself is concerned.
@@ -18,6 +19,13 @@ pub struct StreamControl {
     pub paused: Option<Pause>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<JsonObject>,
+    /// Absent while the stream follows [`Breaker::DEFAULT`] for what processors append, and no limit for the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub subscriptions: BTreeMap<Slug, SubscriptionControl>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub transformers: BTreeMap<Slug, TransformerControl>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub processors: BTreeMap<Slug, ProcessorControl>,
 }
@@ -92,6 +100,25 @@ impl StreamControl {
                 self.paused = Some(Pause { reason, at: event.created_at });
             }
             Builtin::Resumed => self.paused = None,
+            Builtin::CircuitBreakerConfigured => self.breaker = Some(event.payload.to().ok()?),
+            Builtin::SubscriptionConfigured => {
+                let configured: SubscriptionConfigured = event.payload.to().ok()?;
+                self.subscriptions.insert(configured.slug.clone(), SubscriptionControl::new(event.offset, configured));
+            }
+            Builtin::SubscriptionRemoved => drop(self.subscriptions.remove(&event.payload.to::<Removed>().ok()?.slug)),
+            Builtin::SubscriptionParked => {
+                let parked: SubscriptionParked = event.payload.to().ok()?;
+                self.subscriptions.get_mut(&parked.slug)?.park(parked);
+            }
+            Builtin::SubscriptionResumed => {
+                let resumed: Resumed = event.payload.to().ok()?;
+                self.subscriptions.get_mut(&resumed.slug)?.resume(resumed.skip);
+            }
+            Builtin::TransformerConfigured => {
+                let configured: TransformerConfigured = event.payload.to().ok()?;
+                self.transformers.insert(configured.slug.clone(), TransformerControl { configured_offset: event.offset, configured });
+            }
+            Builtin::TransformerRemoved => drop(self.transformers.remove(&event.payload.to::<Removed>().ok()?.slug)),
             Builtin::ProcessorConfigured => self.configured(event.offset, event.payload.to().ok()?),
             Builtin::ProcessorActivated => self.activated(event.payload.to().ok()?),
             Builtin::ProcessorRejected => self.rejected(event.payload.to().ok()?),
@@ -293,9 +320,50 @@ mod tests {
         assert_eq!(fold(&[("paused", serde_json::json!({})), ("resumed", serde_json::json!({}))]), StreamControl::default());
     }
 
+    fn subscribed() -> (&'static str, serde_json::Value) {
+        ("subscription/configured", serde_json::json!({ "slug": "s", "type": "webhook", "callbackUrl": "https://example.com/" }))
+    }
+
+    fn subscription_parked(configured_offset: u64) -> (&'static str, serde_json::Value) {
+        let reason = serde_json::json!({ "code": "status", "message": "500" });
+        (
+            "subscription/parked",
+            serde_json::json!({ "slug": "s", "configuredOffset": configured_offset, "atOffset": 9, "attempts": 3, "reason": reason }),
+        )
+    }
+
+    fn subscription(events: &[(&str, serde_json::Value)]) -> SubscriptionControl {
+        fold(events).subscriptions.remove(&Slug::new("s").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_subscription_is_parked_until_resumed_or_configured_again() {
+        let skip = ("subscription/resumed", serde_json::json!({ "slug": "s", "skip": true }));
+        let parked = subscription(&[subscribed(), subscription_parked(2)]);
+        assert_eq!(parked.parked.unwrap().at_offset.get(), 9);
+        let resumed = subscription(&[subscribed(), subscription_parked(2), skip.clone()]);
+        assert_eq!((resumed.parked, resumed.skip, resumed.resumes), (None, Offset::new(9), 1));
+        let again = subscription(&[subscribed(), subscription_parked(2), subscribed()]);
+        assert_eq!((again.parked, again.configured_offset.get()), (None, 4));
+        let late = subscription(&[subscribed(), subscribed(), subscription_parked(2), skip]);
+        assert_eq!((late.parked, late.resumes), (None, 0));
+        let removed = ("subscription/removed", serde_json::json!({ "slug": "s" }));
+        assert_eq!(fold(&[subscribed(), removed]), StreamControl::default());
+    }
+
+    #[test]
+    fn transformers_and_the_breaker_follow_the_last_configuration() {
+        let transformer = ("jsonata-transformer-configured", serde_json::json!({ "slug": "t", "matcher": "true", "transform": "{}" }));
+        let breaker = ("circuit-breaker/configured", serde_json::json!({ "burstCapacity": 5, "refillRatePerMinute": 60 }));
+        let control = fold(&[transformer.clone(), breaker, transformer]);
+        assert_eq!(control.transformers[&Slug::new("t").unwrap()].configured_offset.get(), 4);
+        assert_eq!(control.breaker.unwrap().burst_capacity.get(), 5);
+    }
+
     #[test]
     fn the_fold_survives_being_written_down() {
-        let control = fold(&[configured(b"1"), activated(2, b"1"), parked(2, b"1"), configured(b"2")]);
+        let control =
+            fold(&[configured(b"1"), activated(2, b"1"), parked(2, b"1"), configured(b"2"), subscribed(), subscription_parked(6)]);
         assert_eq!(serde_json::from_str::<StreamControl>(&serde_json::to_string(&control).unwrap()).unwrap(), control);
     }
 }

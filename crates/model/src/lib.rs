@@ -13,6 +13,7 @@
 //! assert_eq!(event.payload.as_str(), r#"{"n":1.10}"#); // numbers stay as they were written
 //! ```
 
+mod breaker;
 mod builtin;
 mod control;
 mod event;
@@ -20,8 +21,10 @@ mod json;
 mod names;
 mod numbers;
 mod pattern;
+mod push;
 mod quotas;
 
+pub use breaker::{Breaker, Bucket};
 pub use builtin::{
     Activated, Builtin, CatchUp, ComponentRef, EffectsFrom, Parked, Phase, ProcessorConfigured, ProcessorLimits, Reason, Rejected, Removed,
     Resumed, attach_component,
@@ -32,4 +35,8 @@ pub use json::{Json, JsonError, JsonObject};
 pub use names::{Digest, EventType, IdempotencyKey, NameError, Slug, StreamPath, TenantName};
 pub use numbers::{Offset, Position, Timestamp};
 pub use pattern::TypePatterns;
+pub use push::{
+    DeliverFrom, SubscriptionConfigured, SubscriptionControl, SubscriptionKind, SubscriptionParked, TransformerConfigured,
+    TransformerControl,
+};
 pub use quotas::Quotas;
