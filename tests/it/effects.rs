@@ -42,6 +42,7 @@ fn kill_9_between_events_loses_and_doubles_nothing() {
 #[test]
 fn kill_9_amid_a_storm_of_pings_loses_and_doubles_nothing() {
     let mut server = Server::start();
+    server.without_breaker("/a");
     server.deploy("/a", "p", "ping-pong", json!({}));
     for _round in 0..3 {
         let (client, pid, count) = (Client::clone(&server), server.pid(), AtomicUsize::new(0));
@@ -175,6 +176,7 @@ fn a_processor_of_the_root_sees_the_whole_tenant() {
 #[test]
 fn a_loop_ends_at_the_depth_limit() {
     let server = Server::start();
+    server.without_breaker("/a");
     server.deploy("/a", "p", "ping-pong", json!({ "consumes": ["ping", "pong"], "limits": { "attemptsMax": 1 } }));
     server.append("/a", &event("ping"));
     let parked = server.wait_for("/a", |event| event["type"] == "stream/processor/parked");

@@ -7,7 +7,9 @@
 mod support;
 
 mod append;
+mod breaker;
 mod configured;
+mod destroy;
 mod durability;
 mod effects;
 mod errors;
@@ -18,4 +20,5 @@ mod parked;
 mod read;
 mod rejected;
 mod replaced;
+mod secrets;
 mod tolerance;

@@ -107,6 +107,7 @@ fn another_configuration_is_another_version() {
 #[test]
 fn a_replacement_amid_a_storm_loses_and_doubles_nothing() {
     let server = Server::start();
+    server.without_breaker("/a");
     server.deploy("/a", "p", "ping-pong", json!({ "config": { "version": 0 } }));
     std::thread::scope(|scope| {
         for _ in 0..2 {

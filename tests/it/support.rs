@@ -210,6 +210,13 @@ impl Client {
         self.post(stream, event.to_string()).ok()["event"].take()
     }
 
+    /// Lets a stream take whatever a processor appends, for tests of what happens then.
+    #[track_caller]
+    pub fn without_breaker(&self, stream: &str) {
+        let payload = json!({ "burstCapacity": u32::MAX, "refillRatePerMinute": u32::MAX });
+        self.append(stream, &json!({ "type": "stream/circuit-breaker/configured", "payload": payload }));
+    }
+
     /// Appends a batch, which must succeed.
     #[track_caller]
     pub fn append_all(&self, stream: &str, events: impl IntoIterator<Item = Value>) -> Vec<Value> {

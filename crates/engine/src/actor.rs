@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pelton_model::{ProcessorControl, Slug, StreamPath, Version};
+use pelton_model::{Consumer, ProcessorControl, Slug, StreamPath, Version};
 use pelton_store::{CheckpointChange, CheckpointWrite, StoreError, Write};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -39,7 +39,11 @@ impl Actor {
         let mut deploying: Option<Deploying> = None;
         let mut starting = Some(starting);
         while !*self.stop.borrow() {
-            if let Err(error) = self.advance(&mut running, &mut deploying, &mut starting).await {
+            let Err(error) = self.advance(&mut running, &mut deploying, &mut starting).await else { continue };
+            if matches!(error, Fault::Ended) {
+                // The control state says the same, or will in a moment; this stream's successor is looked at afresh.
+                halt(&mut running).await;
+            } else {
                 tracing::error!(tenant = %self.core.name, stream = %self.stream, slug = %self.slug, %error, "a processor is taken up again");
                 halt(&mut running).await;
                 tokio::select! {
@@ -159,10 +163,10 @@ impl Actor {
     /// What a removed processor leaves behind is deleted; the log keeps what it did.
     async fn forget(&self) -> Result<(), Fault> {
         self.core.forget_progress(&self.stream, &self.slug);
-        if let Some(checkpoint) = self.core.store.checkpoint(&self.stream, &self.slug)? {
+        let consumer = Consumer::Processor(self.slug.clone());
+        if let Some(checkpoint) = self.core.store.checkpoint(&self.stream, &consumer)? {
             let change = CheckpointChange::Delete;
-            let checkpoint =
-                CheckpointWrite { stream: self.stream.clone(), slug: self.slug.clone(), revision: checkpoint.revision, change };
+            let checkpoint = CheckpointWrite { stream: self.stream.clone(), consumer, revision: checkpoint.revision, change };
             self.core.writer.write(Write { checkpoint: Some(checkpoint), ..Write::default() }).await?;
         }
         Ok(())
@@ -182,6 +186,8 @@ enum Fault {
     Task(#[from] tokio::task::JoinError),
     #[error("the deployment could not be finished: {0}")]
     Deploy(String),
+    #[error("the stream was destroyed, or the tenant closes")]
+    Ended,
     #[error("the checkpoint on disk is not the one in memory")]
     Reload,
 }
@@ -228,11 +234,11 @@ impl Running {
                     running.busy = None;
                     match tokio::time::timeout(WARM_TIME, runner.tail_moves()).await {
                         Ok(true) => {}
-                        Ok(false) => return Err(Fault::Engine(EngineError::Stopping)),
+                        Ok(false) => return Err(Fault::Ended),
                         Err(_elapsed) => {
                             runner.cool_down();
                             if !runner.tail_moves().await {
-                                return Err(Fault::Engine(EngineError::Stopping));
+                                return Err(Fault::Ended);
                             }
                         }
                     }

@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use pelton_model::{Activated, Builtin, EffectsFrom, Event, Json, NewEvent, Phase, Reason, Rejected, StreamPath, TypePatterns, Version};
+use pelton_model::{
+    Activated, Builtin, Consumer, EffectsFrom, Event, Json, NewEvent, Phase, Reason, Rejected, StreamPath, TypePatterns, Version,
+};
 use pelton_store::{Append, CheckpointChange, CheckpointWrite, Write};
 use pelton_wasm::{Component, Manifest, ReduceFailed, Reducer};
 
@@ -92,7 +94,7 @@ impl Prepared {
     /// The first cursor that the running version has not dealt with. Its acknowledged cursor on disk may lag behind over events that it does
     /// not want, so those are passed over here.
     fn handled_before(&self, core: &Core, stream: &StreamPath) -> Result<Option<u64>, NotPrepared> {
-        let Some(checkpoint) = core.store.checkpoint(stream, &self.version.configured.slug)? else { return Ok(None) };
+        let Some(checkpoint) = core.store.checkpoint(stream, &self.consumer())? else { return Ok(None) };
         let Some(predecessor) = &self.predecessor else { return Ok(Some(checkpoint.acknowledged)) };
         let feed = &self.fold.feed;
         let (mut cursor, end) = (checkpoint.acknowledged, feed.tail(&core.store, &core.tails)?.next());
@@ -108,7 +110,7 @@ impl Prepared {
 
     /// Blocking, with the running version at rest: folds the rest and gives the write that makes this version the confirmed one.
     pub fn activation(mut self, core: &Core, stream: &StreamPath) -> Result<Write, NotPrepared> {
-        let replaces = core.store.checkpoint(stream, &self.version.configured.slug)?;
+        let replaces = core.store.checkpoint(stream, &self.consumer())?;
         let acknowledged = match self.handled_before(core, stream)? {
             // Asked once: the log goes on meanwhile, and the state must not include an event that is still to be acted on.
             Some(handled) => {
@@ -117,7 +119,7 @@ impl Prepared {
             }
             None => self.first_effect(core, stream)?,
         };
-        let configured = &self.version.configured;
+        let (configured, consumer) = (&self.version.configured, self.consumer());
         let activated = Activated {
             slug: configured.slug.clone(),
             digest: configured.component.digest,
@@ -126,7 +128,7 @@ impl Prepared {
         };
         let checkpoint = CheckpointWrite {
             stream: stream.clone(),
-            slug: configured.slug.clone(),
+            consumer,
             revision: replaces.map_or(0, |checkpoint| checkpoint.revision),
             change: CheckpointChange::Put {
                 configured_offset: self.version.configured_offset,
@@ -137,6 +139,10 @@ impl Prepared {
         };
         let event = NewEvent::builtin(Builtin::ProcessorActivated, &activated);
         Ok(Write { appends: vec![Append { stream: stream.clone(), event }], checkpoint: Some(checkpoint), ..Write::default() })
+    }
+
+    fn consumer(&self) -> Consumer {
+        Consumer::Processor(self.version.configured.slug.clone())
     }
 
     fn first_effect(&self, core: &Core, stream: &StreamPath) -> Result<u64, NotPrepared> {

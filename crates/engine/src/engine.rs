@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pelton_model::{Quotas, TenantName};
+use pelton_store::OpenOptions;
 use pelton_wasm::{Sandbox, SandboxOptions};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::components::Components;
+use crate::secrets::Vault;
+use crate::tenant::Shared;
 use crate::{EngineError, Tenant};
 
 /// How an [`Engine`] is set up.
@@ -19,6 +22,10 @@ use crate::{EngineError, Tenant};
 pub struct EngineOptions {
     pub data_dir: PathBuf,
     pub quotas: Quotas,
+    /// Holds the key that secrets are sealed with; made on the first start.
+    pub master_key_file: PathBuf,
+    /// Whether the circuit breaker of a stream counts every append, also where it is not configured.
+    pub breaker_counts_all: bool,
     /// Page cache of all open tenants together, in bytes.
     pub cache_bytes_max: usize,
     /// Tenants open at the same time. Beyond it the least recently used one that is idle is closed first; if none is, one more is opened
@@ -36,6 +43,7 @@ struct Inner {
     options: EngineOptions,
     quotas: Arc<Quotas>,
     components: Arc<Components>,
+    vault: Arc<Vault>,
     slots: Mutex<HashMap<TenantName, Arc<Slot>>>,
     caches: Mutex<usize>,
     stopping: AtomicBool,
@@ -73,10 +81,12 @@ impl Engine {
     /// Where the folder cannot be used or the sandbox not be set up.
     pub fn start(options: EngineOptions) -> Result<Self, EngineError> {
         let lock = lock(&options.data_dir)?;
+        let vault = Arc::new(Vault::open(&options.master_key_file)?);
         let sandbox = Sandbox::new(&SandboxOptions { compile_cache: Some(options.data_dir.join("compiled")) })?;
         let engine = Self(Arc::new(Inner {
             quotas: Arc::new(options.quotas.clone()),
             components: Arc::new(Components::new(sandbox)),
+            vault,
             slots: Mutex::default(),
             caches: Mutex::new(0),
             stopping: AtomicBool::new(false),
@@ -111,9 +121,12 @@ impl Engine {
         }
         self.make_room().await;
         let cache_bytes = self.take_cache();
-        let (engine, name, path) = (Arc::clone(&self.0), name.clone(), self.path(name));
+        let (engine, path) = (Arc::clone(&self.0), self.path(name));
+        let open = OpenOptions { tenant: name.clone(), cache_bytes, breaker_counts_all: self.0.options.breaker_counts_all };
         let result = tokio::task::spawn_blocking(move || {
-            Tenant::open(&name, &path, cache_bytes, Arc::clone(&engine.quotas), Arc::clone(&engine.components))
+            let shared =
+                Shared { quotas: Arc::clone(&engine.quotas), components: Arc::clone(&engine.components), vault: Arc::clone(&engine.vault) };
+            Tenant::open(&path, &open, shared)
         })
         .await?;
         match result {

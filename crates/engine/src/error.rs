@@ -38,6 +38,8 @@ pub enum EngineError {
     #[error("data folder {path}: another process uses it")]
     DataFolderInUse { path: std::path::PathBuf },
     #[error(transparent)]
+    MasterKey(#[from] crate::MasterKeyError),
+    #[error(transparent)]
     Sandbox(#[from] pelton_wasm::SandboxError),
     #[error("the host is stopping")]
     Stopping,

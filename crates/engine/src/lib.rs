@@ -12,6 +12,7 @@
 //! - `actor`: the life of one processor: deploy, run, park, replace, remove
 //! - `deploy`: from a configured version to one that may run
 //! - `runner`: reduce and after-append, page by page, and the commit of what they did
+//! - `secrets`: values that are sealed on disk
 
 mod actor;
 mod components;
@@ -21,6 +22,7 @@ mod error;
 mod feed;
 mod proposal;
 mod runner;
+mod secrets;
 mod supervisor;
 mod tails;
 mod tenant;
@@ -28,7 +30,8 @@ mod writer;
 
 pub use engine::{Engine, EngineOptions};
 pub use error::{AppendError, EngineError};
-pub use pelton_store::{Page, PageLimit, Refusal, StoreError, Written};
+pub use pelton_store::{Condition, KeyReuse, Page, PageLimit, Refusal, StoreError, Written};
 pub use proposal::Proposal;
+pub use secrets::{MasterKeyError, NewSecret, Secret, SecretError};
 pub use tails::Tail;
-pub use tenant::{Outcome, ProcessorView, StreamView, Tenant};
+pub use tenant::{AppendOptions, Outcome, ProcessorView, StreamView, Tenant};

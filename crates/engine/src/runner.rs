@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pelton_model::{Builtin, CatchUp, Event, Json, NewEvent, Parked, Phase, Reason, Slug, StreamPath, Version};
+use pelton_model::{Builtin, CatchUp, Consumer, Event, Json, NewEvent, Parked, Phase, Reason, Slug, StreamPath, Version};
 use pelton_store::{Append, CheckpointChange, CheckpointWrite, KeyReuse, Refusal, StoreError, Write};
 use pelton_wasm::{CallError, Effector, Identity, Reducer};
 use tokio::sync::watch;
@@ -115,7 +115,7 @@ impl Runner {
     pub fn load(core: Arc<Core>, stream: &StreamPath, version: &Version, halt: watch::Receiver<bool>) -> Result<Self, StoreError> {
         let configured = &version.configured;
         let feed = Feed::new(stream, configured.include_children);
-        let checkpoint = core.store.checkpoint(stream, &configured.slug)?;
+        let checkpoint = core.store.checkpoint(stream, &Consumer::Processor(configured.slug.clone()))?;
         let initial_state = manifest(version, &core).map_or_else(|| Json::from_checked("{}"), |manifest| manifest.initial_state);
         let state_is_durable = checkpoint.as_ref().is_some_and(|found| found.configured_offset == version.configured_offset);
         let (reduced, acknowledged, state, revision) = match checkpoint {
@@ -424,7 +424,8 @@ impl Runner {
                     Some(staged.state.as_ref().unwrap_or(&self.state).clone())
                 },
             };
-            let checkpoint = CheckpointWrite { stream: self.stream.clone(), slug: self.slug.clone(), revision: self.revision, change };
+            let consumer = Consumer::Processor(self.slug.clone());
+            let checkpoint = CheckpointWrite { stream: self.stream.clone(), consumer, revision: self.revision, change };
             let write =
                 Write { appends: appends.clone(), key_reuse: KeyReuse::KeepFirst, checkpoint: Some(checkpoint), ..Write::default() };
             match self.core.writer.write(write).await {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pelton_model::{Slug, StreamPath};
-use pelton_store::StoreError;
+use pelton_store::{ControlChange, StoreError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -13,8 +13,8 @@ use crate::tenant::{Busy, Core, becomes_true};
 
 pub(crate) struct Supervisor {
     pub core: Arc<Core>,
-    /// Streams whose processors changed, from the writer.
-    pub changed: mpsc::UnboundedReceiver<StreamPath>,
+    /// Streams whose control state changed, from the writer.
+    pub changed: mpsc::UnboundedReceiver<ControlChange>,
     pub stop: watch::Receiver<bool>,
 }
 
@@ -23,16 +23,17 @@ impl Supervisor {
     /// there is to do.
     pub async fn run(mut self, starting: Busy) {
         let mut actors = Actors::default();
-        match self.core.store.streams_with_processors() {
-            Ok(streams) => streams.iter().for_each(|stream| self.attend(stream, &mut actors)),
+        match self.core.store.controls() {
+            Ok(streams) => streams.iter().for_each(|(stream, _)| self.attend(stream, &mut actors)),
             Err(error) => tracing::error!(tenant = %self.core.name, %error, "the processors of this tenant could not be read"),
         }
         drop(starting);
         loop {
             tokio::select! {
                 () = becomes_true(&mut self.stop) => break,
-                stream = self.changed.recv() => match stream {
-                    Some(stream) => self.attend(&stream, &mut actors),
+                change = self.changed.recv() => match change {
+                    Some(ControlChange { stream, processors: true, .. }) => self.attend(&stream, &mut actors),
+                    Some(_) => {}
                     None => break,
                 },
                 Some(ended) = actors.tasks.join_next() => {
@@ -53,8 +54,8 @@ impl Supervisor {
 
     fn try_attend(&self, stream: &StreamPath, actors: &mut Actors) -> Result<(), StoreError> {
         let of_stream = actors.by_stream.entry(stream.clone()).or_default();
-        let Some(info) = self.core.store.stream(stream)? else { return Ok(()) };
-        for slug in info.control.processors.keys() {
+        let info = self.core.store.stream(stream)?;
+        for slug in info.iter().flat_map(|info| info.control.processors.keys()) {
             of_stream.entry(slug.clone()).or_insert_with(|| {
                 let (notify, changed) = watch::channel(0);
                 let actor =

@@ -25,7 +25,7 @@ struct Streams {
 pub struct Tail(watch::Receiver<u64>);
 
 impl Tail {
-    /// Waits until the event at `cursor` exists. `false` when the tenant closes.
+    /// Waits until the event at `cursor` exists. `false` when the stream was destroyed, or the tenant closes.
     pub async fn reaches(&mut self, cursor: u64) -> bool {
         self.0.wait_for(|next| *next > cursor).await.is_ok()
     }
@@ -56,6 +56,14 @@ impl Tails {
         }
         drop(streams);
         self.head.send_replace(head.get());
+        self.commits.send_modify(|commits| *commits += 1);
+    }
+
+    /// Lets go of those who wait on streams that are gone. What begins there later is not what they follow.
+    pub fn destroyed<'a>(&self, streams: impl Iterator<Item = &'a StreamPath>) {
+        let mut waiting = self.lock();
+        streams.for_each(|path| drop(waiting.waited_for.remove(path)));
+        drop(waiting);
         self.commits.send_modify(|commits| *commits += 1);
     }
 

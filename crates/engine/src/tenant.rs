@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pelton_model::{
-    Builtin, Digest, Event, JsonObject, Offset, ProcessorConfigured, ProcessorControl, Quotas, Slug, StreamControl, StreamPath, TenantName,
-    Timestamp,
+    Builtin, Consumer, Digest, Event, Incarnation, JsonObject, Offset, ProcessorConfigured, ProcessorControl, Quotas, Slug, StreamControl,
+    StreamPath, TenantName, Timestamp,
 };
-use pelton_store::{Append, Component, OpenOptions, Page, PageLimit, Store, StoreError, Write, Written};
-use tokio::sync::{Semaphore, mpsc, watch};
+use pelton_store::{Append, Component, Condition, KeyReuse, OpenOptions, Page, PageLimit, Store, StoreError, Write, Written};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::components::Components;
 use crate::feed::Feed;
+use crate::secrets::{self, NewSecret, Secret, SecretError, Vault};
 use crate::supervisor::Supervisor;
 use crate::tails::{Tail, Tails};
 use crate::writer::WriterQueue;
@@ -41,6 +42,7 @@ pub(crate) struct Core {
     pub tails: Arc<Tails>,
     pub quotas: Arc<Quotas>,
     pub components: Arc<Components>,
+    pub vault: Arc<Vault>,
     /// Steps of processors that run at the same time.
     pub turns: Arc<Semaphore>,
     busy: AtomicUsize,
@@ -58,6 +60,20 @@ pub(crate) struct Progress {
 /// So many processors of one tenant work at once; the others wait their turn. Keeps one tenant from taking every thread.
 const TURNS_MAX: usize = 32;
 
+/// What all tenants of a host have in common.
+pub(crate) struct Shared {
+    pub quotas: Arc<Quotas>,
+    pub components: Arc<Components>,
+    pub vault: Arc<Vault>,
+}
+
+/// Under which conditions events are appended.
+#[derive(Debug, Clone, Default)]
+pub struct AppendOptions {
+    pub key_reuse: KeyReuse,
+    pub conditions: Vec<Condition>,
+}
+
 /// What became of an upload.
 #[derive(Debug)]
 pub enum Outcome {
@@ -72,6 +88,8 @@ pub enum Outcome {
 /// What a stream and its processors know.
 #[derive(Debug)]
 pub struct StreamView {
+    /// `None` while the stream does not exist.
+    pub incarnation: Option<Incarnation>,
     pub event_count: u64,
     pub created_at: Option<Timestamp>,
     pub children: Vec<StreamPath>,
@@ -89,15 +107,11 @@ pub struct ProcessorView {
 }
 
 impl Tenant {
-    pub(crate) fn open(
-        name: &TenantName,
-        path: &Path,
-        cache_bytes: usize,
-        quotas: Arc<Quotas>,
-        components: Arc<Components>,
-    ) -> Result<Self, EngineError> {
+    pub(crate) fn open(path: &Path, options: &OpenOptions, shared: Shared) -> Result<Self, EngineError> {
+        let Shared { quotas, components, vault } = shared;
+        let name = &options.tenant;
         let fault = |source| EngineError::Store { tenant: name.clone(), source };
-        let (store, writer) = Store::open(path, &OpenOptions { cache_bytes, tenant: name.clone() }).map_err(fault)?;
+        let (store, writer) = Store::open(path, options).map_err(fault)?;
         let tails = Arc::new(Tails::new(store.head()));
         let (notify, changed) = mpsc::unbounded_channel();
         let (writer, writer_thread) = WriterQueue::start(name, writer, Arc::clone(&tails), notify, quotas.queue_bytes_max)
@@ -109,6 +123,7 @@ impl Tenant {
             tails,
             quotas,
             components,
+            vault,
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             busy: AtomicUsize::new(0),
             progress: Mutex::default(),
@@ -134,7 +149,7 @@ impl Tenant {
     ///
     /// # Errors
     /// [`AppendError`]; then nothing was recorded.
-    pub async fn append(&self, stream: &StreamPath, proposals: Vec<Proposal>) -> Result<Written, AppendError> {
+    pub async fn append(&self, stream: &StreamPath, proposals: Vec<Proposal>, options: AppendOptions) -> Result<Written, AppendError> {
         let quotas = &self.core.quotas;
         if proposals.len() > quotas.batch_events_max {
             return Err(AppendError::BatchTooLarge { found: proposals.len(), max: quotas.batch_events_max });
@@ -142,7 +157,7 @@ impl Tenant {
         if stream.depth() > quotas.path_depth_max {
             return Err(AppendError::PathTooDeep { found: stream.depth(), max: quotas.path_depth_max });
         }
-        let mut write = Write::default();
+        let mut write = Write { key_reuse: options.key_reuse, conditions: options.conditions, ..Write::default() };
         for Proposal { mut event, component } in proposals {
             if event.size_bytes() > quotas.event_bytes_max {
                 return Err(AppendError::EventTooLarge { found: event.size_bytes(), max: quotas.event_bytes_max });
@@ -159,6 +174,87 @@ impl Tenant {
             write.appends.push(Append { stream: stream.clone(), event });
         }
         self.core.writer.write(write).await
+    }
+
+    /// Begins a stream that does not exist, without an event of anybody's.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then nothing was recorded.
+    pub async fn begin(&self, stream: &StreamPath) -> Result<(), AppendError> {
+        let max = self.core.quotas.path_depth_max;
+        if stream.depth() > max {
+            return Err(AppendError::PathTooDeep { found: stream.depth(), max });
+        }
+        if self.core.store.stream(stream).is_ok_and(|info| info.is_some()) {
+            return Ok(());
+        }
+        self.core.writer.write(Write { begin: Some(stream.clone()), ..Write::default() }).await.map(drop)
+    }
+
+    /// Removes a stream, and if asked for all below it, with everything that belongs to them. What each was in the moment before, in the order of
+    /// their paths; nothing where none of them exists.
+    ///
+    /// # Errors
+    /// [`AppendError::Unavailable`]; then it is unknown what is left.
+    pub async fn destroy(&self, stream: &StreamPath, with_children: bool) -> Result<Vec<(StreamPath, StreamView)>, AppendError> {
+        let (answer, views) = oneshot::channel();
+        let (core, root) = (Arc::clone(&self.core), stream.clone());
+        let before = move || {
+            let found = || {
+                let streams = if with_children { core.store.descendants(&root)? } else { Vec::new() };
+                let streams = if with_children { streams.into_iter().map(|(path, _)| path).collect() } else { vec![root] };
+                streams.into_iter().map(|path| Ok((core.view(&path)?, path))).collect::<Result<Vec<_>, StoreError>>()
+            };
+            if answer.send(found()).is_err() {
+                tracing::debug!("nobody waits for the last state of a stream any more");
+            }
+        };
+        self.core.writer.destroy(stream.clone(), with_children, Box::new(before)).await?;
+        let unavailable = |error: &dyn std::fmt::Display| AppendError::Unavailable(error.to_string());
+        let views = views.await.map_err(|error| unavailable(&error))?.map_err(|error| unavailable(&error))?;
+        let existed = views.into_iter().filter(|(view, _)| view.incarnation.is_some());
+        Ok(existed.map(|(view, path)| (path, view)).collect())
+    }
+
+    /// The stream and all below it, each with the time it was created, in the order of their paths.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn descendants(&self, stream: &StreamPath) -> Result<Vec<(StreamPath, Timestamp)>, StoreError> {
+        self.core.store.descendants(stream)
+    }
+
+    /// Which stream it is that has this path now.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn incarnation(&self, stream: &StreamPath) -> Result<Option<Incarnation>, StoreError> {
+        Ok(self.core.store.stream(stream)?.map(|info| info.incarnation))
+    }
+
+    /// Keeps a secret, or replaces the one of that name. Whether it is a new one.
+    ///
+    /// # Errors
+    /// [`SecretError`]; then nothing changed.
+    pub async fn set_secret(&self, new: NewSecret) -> Result<(Secret, bool), SecretError> {
+        let core = &self.core;
+        core.vault.set(&core.store, &core.writer, &core.name, new).await
+    }
+
+    /// All secrets without their values, in the order of their names.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn secrets(&self) -> Result<Vec<Secret>, StoreError> {
+        secrets::list(&self.core.store)
+    }
+
+    /// Deletes the secret with this id or name. Whether there was one.
+    ///
+    /// # Errors
+    /// [`SecretError`]
+    pub async fn delete_secret(&self, id: &str) -> Result<bool, SecretError> {
+        secrets::delete(&self.core.store, &self.core.writer, id).await
     }
 
     /// The log keeps digest and size, also where only the digest was given.
@@ -231,36 +327,7 @@ impl Tenant {
     /// # Errors
     /// Where the file cannot be read.
     pub fn view(&self, stream: &StreamPath) -> Result<StreamView, StoreError> {
-        let store = &self.core.store;
-        let Some(info) = store.stream(stream)? else {
-            return Ok(StreamView {
-                event_count: 0,
-                created_at: None,
-                children: Vec::new(),
-                control: Arc::default(),
-                processors: Vec::new(),
-            });
-        };
-        let processor = |(slug, control): (&Slug, &ProcessorControl)| {
-            let checkpoint = store.checkpoint(stream, slug)?;
-            let progress = self.core.progress(stream, slug);
-            let cursors =
-                progress.or(checkpoint.as_ref().map(|found| Progress { reduced: found.reduced, acknowledged: found.acknowledged }));
-            Ok(ProcessorView {
-                slug: slug.clone(),
-                control: control.clone(),
-                cursors: cursors.map(|progress| (progress.reduced, progress.acknowledged)),
-                state: checkpoint.map(|found| (found.state, found.state_digest)),
-            })
-        };
-        let processors = info.control.processors.iter().map(processor).collect::<Result<_, StoreError>>()?;
-        Ok(StreamView {
-            event_count: info.next_offset.get() - 1,
-            created_at: Some(info.created_at),
-            children: store.children(stream)?,
-            control: info.control,
-            processors,
-        })
+        self.core.view(stream)
     }
 
     /// As [`Tenant::view`], once every active processor of the stream has handled `offset`, or after `wait`.
@@ -329,6 +396,41 @@ impl Tenant {
 }
 
 impl Core {
+    pub fn view(&self, stream: &StreamPath) -> Result<StreamView, StoreError> {
+        let store = &self.store;
+        let Some(info) = store.stream(stream)? else {
+            return Ok(StreamView {
+                incarnation: None,
+                event_count: 0,
+                created_at: None,
+                children: Vec::new(),
+                control: Arc::default(),
+                processors: Vec::new(),
+            });
+        };
+        let processor = |(slug, control): (&Slug, &ProcessorControl)| {
+            let checkpoint = store.checkpoint(stream, &Consumer::Processor(slug.clone()))?;
+            let progress = self.progress(stream, slug);
+            let cursors =
+                progress.or(checkpoint.as_ref().map(|found| Progress { reduced: found.reduced, acknowledged: found.acknowledged }));
+            Ok(ProcessorView {
+                slug: slug.clone(),
+                control: control.clone(),
+                cursors: cursors.map(|progress| (progress.reduced, progress.acknowledged)),
+                state: checkpoint.map(|found| (found.state, found.state_digest)),
+            })
+        };
+        let processors = info.control.processors.iter().map(processor).collect::<Result<_, StoreError>>()?;
+        Ok(StreamView {
+            incarnation: Some(info.incarnation),
+            event_count: info.next_offset.get() - 1,
+            created_at: Some(info.created_at),
+            children: store.children(stream)?,
+            control: info.control,
+            processors,
+        })
+    }
+
     pub fn publish_progress(&self, stream: &StreamPath, slug: &Slug, progress: Progress) {
         self.lock_progress().insert((stream.clone(), slug.clone()), progress);
         self.progress_moves.send_modify(|moves| *moves += 1);

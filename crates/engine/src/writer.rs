@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pelton_model::{StreamPath, TenantName, Timestamp};
-use pelton_store::{Refusal, Write, Writer, Written};
+use pelton_model::{Incarnation, StreamPath, TenantName, Timestamp};
+use pelton_store::{ControlChange, Refusal, StoreError, Write, Writer, Written};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::AppendError;
@@ -26,7 +26,17 @@ pub(crate) struct WriterQueue {
 #[expect(clippy::large_enum_variant, reason = "all messages but the last are jobs")]
 enum Message {
     Job(Job),
+    Destroy(Destruction),
     Close,
+}
+
+/// Streams to be removed. It is a commit of its own.
+struct Destruction {
+    stream: StreamPath,
+    with_children: bool,
+    /// Called when everything before it is committed and nothing after.
+    before: Box<dyn FnOnce() + Send>,
+    answer: oneshot::Sender<Result<Vec<(StreamPath, Incarnation)>, AppendError>>,
 }
 
 struct Job {
@@ -37,18 +47,18 @@ struct Job {
 }
 
 impl WriterQueue {
-    /// Starts the thread. `processors_changed` is told the streams whose processors need attention.
+    /// Starts the thread. `controls_changed` is told the streams on which somebody has something to do.
     pub fn start(
         tenant: &TenantName,
         writer: Writer,
         tails: Arc<Tails>,
-        processors_changed: mpsc::UnboundedSender<StreamPath>,
+        controls_changed: mpsc::UnboundedSender<ControlChange>,
         queue_bytes_max: usize,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let room_bytes = queue_bytes_max.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let (jobs, waiting) = mpsc::unbounded_channel();
         let failed = Arc::new(OnceLock::new());
-        let thread = WriterThread { tenant: tenant.clone(), writer, tails, processors_changed, failed: Arc::clone(&failed) };
+        let thread = WriterThread { tenant: tenant.clone(), writer, tails, controls_changed, failed: Arc::clone(&failed) };
         let handle = std::thread::Builder::new().name(format!("writer-{tenant}")).spawn(move || thread.run(waiting))?;
         Ok((Self { jobs, room: Arc::new(Semaphore::new(room_bytes)), room_bytes, failed }, handle))
     }
@@ -60,6 +70,19 @@ impl WriterQueue {
         let room = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| self.unavailable())?;
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Message::Job(Job { write, bytes, answer, room })).map_err(|_| self.unavailable())?;
+        answered.await.map_err(|_| self.unavailable())?
+    }
+
+    /// Removes a stream, and if asked for all below it. Returns when that is on disk; `before` is called in the moment before.
+    pub async fn destroy(
+        &self,
+        stream: StreamPath,
+        with_children: bool,
+        before: Box<dyn FnOnce() + Send>,
+    ) -> Result<Vec<(StreamPath, Incarnation)>, AppendError> {
+        let (answer, answered) = oneshot::channel();
+        let destruction = Destruction { stream, with_children, before, answer };
+        self.jobs.send(Message::Destroy(destruction)).map_err(|_| self.unavailable())?;
         answered.await.map_err(|_| self.unavailable())?
     }
 
@@ -85,7 +108,7 @@ struct WriterThread {
     tenant: TenantName,
     writer: Writer,
     tails: Arc<Tails>,
-    processors_changed: mpsc::UnboundedSender<StreamPath>,
+    controls_changed: mpsc::UnboundedSender<ControlChange>,
     failed: Arc<OnceLock<String>>,
 }
 
@@ -93,14 +116,25 @@ impl WriterThread {
     fn run(mut self, mut waiting: mpsc::UnboundedReceiver<Message>) {
         let mut open = true;
         while open {
-            let Some(Message::Job(first)) = waiting.blocking_recv() else { break };
-            let mut bytes = first.bytes;
+            let first = match waiting.blocking_recv() {
+                Some(Message::Job(first)) => first,
+                Some(Message::Destroy(destruction)) => {
+                    self.destroy(destruction);
+                    continue;
+                }
+                Some(Message::Close) | None => break,
+            };
+            let (mut bytes, mut destruction) = (first.bytes, None);
             let mut group = vec![first];
             while bytes < GROUP_BYTES_MAX {
                 match waiting.try_recv() {
                     Ok(Message::Job(job)) => {
                         bytes += job.bytes;
                         group.push(job);
+                    }
+                    Ok(Message::Destroy(next)) => {
+                        destruction = Some(next);
+                        break;
                     }
                     Ok(Message::Close) => {
                         open = false;
@@ -110,6 +144,9 @@ impl WriterThread {
                 }
             }
             self.commit(group);
+            if let Some(destruction) = destruction {
+                self.destroy(destruction);
+            }
         }
     }
 
@@ -118,30 +155,53 @@ impl WriterThread {
         match self.writer.commit(writes, now()) {
             Ok(committed) => {
                 self.tails.publish(&committed.moved, committed.head);
-                for stream in committed.processors_changed {
-                    if self.processors_changed.send(stream).is_err() {
-                        tracing::debug!(tenant = %self.tenant, "the supervisor has ended; the next opening reads its streams again");
-                    }
-                }
+                committed.controls_changed.into_iter().for_each(|change| self.tell(change));
                 for ((answer, room), result) in answers.into_iter().zip(committed.answers) {
                     reply(answer, result.map_err(|refusal: Refusal| AppendError::Refused(refusal)));
                     drop(room);
                 }
             }
             Err(error) => {
-                let reason = error.to_string();
-                tracing::error!(tenant = %self.tenant, error = reason, "a commit failed; the tenant takes no more appends");
+                let reason = self.fail(&error);
                 for (answer, _room) in answers {
                     reply(answer, Err(AppendError::Unavailable(reason.clone())));
                 }
-                self.failed.get_or_init(|| reason);
             }
         }
+    }
+
+    fn destroy(&mut self, destruction: Destruction) {
+        let Destruction { stream, with_children, before, answer } = destruction;
+        before();
+        let result = match self.writer.destroy(&stream, with_children) {
+            Ok(destroyed) => {
+                self.tails.destroyed(destroyed.iter().map(|(path, _)| path));
+                for (stream, _) in &destroyed {
+                    self.tell(ControlChange { stream: stream.clone(), processors: true, pushes: true, schedules: true });
+                }
+                Ok(destroyed)
+            }
+            Err(error) => Err(AppendError::Unavailable(self.fail(&error))),
+        };
+        reply(answer, result);
+    }
+
+    fn tell(&self, change: ControlChange) {
+        if self.controls_changed.send(change).is_err() {
+            tracing::debug!(tenant = %self.tenant, "the supervisor has ended; the next opening reads its streams again");
+        }
+    }
+
+    fn fail(&self, error: &StoreError) -> String {
+        let reason = error.to_string();
+        tracing::error!(tenant = %self.tenant, error = reason, "a commit failed; the tenant takes no more appends");
+        self.failed.get_or_init(|| reason.clone());
+        reason
     }
 }
 
 /// A caller that went away meanwhile misses only the answer; its write stands.
-fn reply(answer: oneshot::Sender<Result<Written, AppendError>>, result: Result<Written, AppendError>) {
+fn reply<T>(answer: oneshot::Sender<Result<T, AppendError>>, result: Result<T, AppendError>) {
     if answer.send(result).is_err() {
         tracing::trace!("nobody waits for this answer any more");
     }

@@ -32,8 +32,8 @@ pub use builtin::{
 pub use control::{Pause, ProcessorControl, Skip, StreamControl, Version};
 pub use event::{Event, EventIssues, Issue, NewEvent, Source};
 pub use json::{Json, JsonError, JsonObject};
-pub use names::{Digest, EventType, IdempotencyKey, NameError, Slug, StreamPath, TenantName};
-pub use numbers::{Offset, Position, Timestamp};
+pub use names::{Consumer, Digest, EventType, IdempotencyKey, NameError, Slug, StreamPath, TenantName};
+pub use numbers::{Incarnation, Offset, Position, Timestamp};
 pub use pattern::TypePatterns;
 pub use push::{
     DeliverFrom, SubscriptionConfigured, SubscriptionControl, SubscriptionKind, SubscriptionParked, TransformerConfigured,

@@ -223,6 +223,24 @@ impl Slug {
     }
 }
 
+/// Who follows a stream with a checkpoint of its own. Each kind has its own slugs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Consumer {
+    Processor(Slug),
+    Subscription(Slug),
+    Transformer(Slug),
+}
+
+impl fmt::Display for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Processor(slug) => write!(f, "processor {slug}"),
+            Self::Subscription(slug) => write!(f, "subscription {slug}"),
+            Self::Transformer(slug) => write!(f, "transformer {slug}"),
+        }
+    }
+}
+
 text_name! {
     /// The name of a tenant, which is also its file's name: 1 to 63 of `[a-z0-9_-]`, the first no dash.
     TenantName

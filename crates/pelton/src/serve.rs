@@ -24,6 +24,10 @@ pub struct Options {
     /// Folder for everything that is kept.
     #[arg(long, env = "PELTON_DATA", default_value = "./pelton-data")]
     data: PathBuf,
+    /// File with the key that secrets are sealed with; `master.key` in the data folder unless named. Made on the first start, readable by its
+    /// owner only. Without it no secret can be opened: keep a copy apart from the data.
+    #[arg(long, env = "PELTON_MASTER_KEY_FILE")]
+    master_key_file: Option<PathBuf>,
     /// Largest component that may be uploaded.
     #[arg(long, env = "PELTON_BODY_LIMIT", default_value = "64MiB")]
     body_limit: ByteSize,
@@ -134,6 +138,8 @@ fn engine_options(options: &Options) -> Result<EngineOptions, ServeError> {
     };
     Ok(EngineOptions {
         data_dir: options.data.clone(),
+        master_key_file: options.master_key_file.clone().unwrap_or_else(|| options.data.join("master.key")),
+        breaker_counts_all: false,
         quotas,
         cache_bytes_max: size("cache", options.cache)?,
         tenants_open_max: options.open_tenants,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pelton_model::{Offset, StreamControl, StreamPath};
+use pelton_model::{Bucket, Offset, StreamControl, StreamPath};
 
 use crate::codec::StreamId;
 
@@ -13,6 +13,7 @@ pub(crate) struct KnownStream {
     pub id: StreamId,
     pub next_offset: Offset,
     pub control: Arc<StreamControl>,
+    pub bucket: Option<Bucket>,
 }
 
 /// A bounded map in two generations. When the young one is full it becomes the old one, and what nobody asked for in the
@@ -41,6 +42,11 @@ impl StreamCache {
         }
         self.young.insert(path, known);
     }
+
+    pub(crate) fn forget(&mut self, path: &StreamPath) {
+        self.young.remove(path);
+        self.old.remove(path);
+    }
 }
 
 #[cfg(test)]
@@ -55,7 +61,7 @@ mod tests {
     fn the_cache_is_bounded_and_keeps_what_is_asked_for() {
         let mut cache = StreamCache::default();
         for n in 0..4 * StreamCache::GENERATION_STREAMS_MAX {
-            cache.insert(path(n), KnownStream { id: n as u64, next_offset: Offset::FIRST, control: Arc::default() });
+            cache.insert(path(n), KnownStream { id: n as u64, next_offset: Offset::FIRST, control: Arc::default(), bucket: None });
             assert_eq!(cache.get(&path(0)).unwrap().id, 0);
             assert!(cache.young.len() + cache.old.len() <= 2 * StreamCache::GENERATION_STREAMS_MAX);
         }
@@ -65,7 +71,7 @@ mod tests {
     #[test]
     fn the_newest_knowledge_of_a_stream_wins() {
         let mut cache = StreamCache::default();
-        let known = |id| KnownStream { id, next_offset: Offset::FIRST, control: Arc::default() };
+        let known = |id| KnownStream { id, next_offset: Offset::FIRST, control: Arc::default(), bucket: None };
         cache.insert(path(0), known(1));
         for n in 1..=StreamCache::GENERATION_STREAMS_MAX {
             cache.insert(path(n), known(9));

@@ -1,7 +1,8 @@
 //! One codec for each kind of record. Numbers are LEB128 varints where they tend to be small and little-endian where they are not.
 
 use pelton_model::{
-    Digest, Event, EventType, IdempotencyKey, Json, JsonObject, Offset, Position, Slug, Source, StreamControl, StreamPath, Timestamp,
+    Bucket, Digest, Event, EventType, IdempotencyKey, Json, JsonObject, Offset, Position, Slug, Source, StreamControl, StreamPath,
+    Timestamp,
 };
 
 use crate::StoreError;
@@ -281,6 +282,21 @@ impl CursorRow {
     }
 }
 
+/// `level i64 · at u64`
+pub(crate) fn encode_bucket(bucket: Bucket) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&bucket.level.to_le_bytes());
+    bytes[8..].copy_from_slice(&bucket.at.as_millis().to_le_bytes());
+    bytes
+}
+
+pub(crate) fn decode_bucket(bytes: &[u8]) -> Result<Bucket, Malformed> {
+    let mut input = Input(bytes);
+    let bucket = Bucket { level: i64::from_le_bytes(input.array()?), at: Timestamp::from_millis(input.u64()?) };
+    input.end()?;
+    Ok(bucket)
+}
+
 pub(crate) fn encode_control(control: &StreamControl) -> Vec<u8> {
     Json::of(control).as_str().as_bytes().to_vec()
 }
@@ -297,11 +313,11 @@ pub(crate) fn decode_state(bytes: &[u8]) -> Result<Json, Malformed> {
     text(bytes).map(Json::from_checked)
 }
 
-pub(crate) fn decode_format(bytes: &[u8]) -> Result<u64, Malformed> {
+pub(crate) fn decode_number(bytes: &[u8]) -> Result<u64, Malformed> {
     let mut input = Input(bytes);
-    let format = input.u64()?;
+    let number = input.u64()?;
     input.end()?;
-    Ok(format)
+    Ok(number)
 }
 
 fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {

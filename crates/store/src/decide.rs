@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use pelton_model::{Builtin, Digest, Event, Json, NewEvent, Offset, StreamControl, StreamPath, TenantName, Timestamp};
+use pelton_model::{
+    Breaker, Bucket, Builtin, Digest, Event, Incarnation, Json, NewEvent, Offset, StreamControl, StreamPath, TenantName, Timestamp,
+};
 use redb::Database;
 use serde::Serialize;
 
@@ -14,8 +16,8 @@ use crate::keyspace::{KeyHash, RUN_BYTES_MAX, STREAMS, checkpoint_key, key_hash}
 use crate::open::Counters;
 use crate::rows::{CheckpointRows, Rows};
 use crate::snapshot::Snapshot;
-use crate::write::{Append, CheckpointChange, CheckpointWrite, Component};
-use crate::{Committed, KeyReuse, Refusal, StoreError, Write, Written};
+use crate::write::{Append, CheckpointChange, CheckpointWrite, Component, Condition, ControlChange, SecretWrite};
+use crate::{Committed, KeyReuse, OpenOptions, Refusal, StoreError, Write, Written};
 
 /// What a group came to.
 pub(crate) struct Decision {
@@ -30,7 +32,7 @@ pub(crate) struct Decision {
 /// the fields that follow them.
 pub(crate) struct Decider<'a> {
     db: &'a Database,
-    tenant: &'a TenantName,
+    options: &'a OpenOptions,
     cache: &'a mut StreamCache,
     /// Taken when first needed: a group of appends without keys to streams that are known needs none.
     snapshot: Option<Snapshot>,
@@ -44,6 +46,7 @@ pub(crate) struct Decider<'a> {
     checkpoints: BTreeMap<Vec<u8>, CheckpointRows>,
     components: Vec<Component>,
     component_digests: HashSet<Digest>,
+    secrets: Vec<SecretWrite>,
     answers: Vec<Result<Written, Refusal>>,
 }
 
@@ -56,6 +59,8 @@ struct Stream {
     next_offset: Offset,
     control: Arc<StreamControl>,
     control_before: Arc<StreamControl>,
+    bucket: Option<Bucket>,
+    bucket_before: Option<Bucket>,
     runs: Vec<RunBuilder>,
     /// The last unit that recorded something here.
     unit: Option<usize>,
@@ -77,16 +82,39 @@ struct Unit {
     recorded: Vec<Recorded>,
     answers: Vec<Answer>,
     keys: Vec<(StreamId, KeyHash)>,
+    /// What has to hold before the first new event.
+    conditions: Vec<Condition>,
+    /// The stream of the first append.
+    incarnation: Option<Incarnation>,
     streams_before: usize,
     next_stream_before: StreamId,
-    touched: Vec<(usize, Offset, Arc<StreamControl>)>,
+    touched: Vec<Touched>,
+}
+
+/// A stream as it was before the unit.
+struct Touched {
+    stream: usize,
+    next_offset: Offset,
+    control: Arc<StreamControl>,
+    bucket: Option<Bucket>,
+    /// Events of the unit that count against the stream's circuit breaker.
+    counted: u32,
 }
 
 struct Recorded {
     stream: usize,
     event: Event,
-    /// Recorded since a stream began, rather than asked for.
-    is_announcement: bool,
+    origin: Origin,
+}
+
+/// Why an event is recorded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Asked,
+    /// The host's own, because of one that was asked for.
+    Consequence,
+    /// The host's own, because a stream began.
+    Announcement,
 }
 
 enum Answer {
@@ -107,10 +135,10 @@ impl<E: Into<StoreError>> From<E> for Stop {
 }
 
 impl<'a> Decider<'a> {
-    pub(crate) fn new(db: &'a Database, tenant: &'a TenantName, cache: &'a mut StreamCache, counters: Counters, now: Timestamp) -> Self {
+    pub(crate) fn new(db: &'a Database, options: &'a OpenOptions, cache: &'a mut StreamCache, counters: Counters, now: Timestamp) -> Self {
         Self {
             db,
-            tenant,
+            options,
             cache,
             snapshot: None,
             before: counters,
@@ -123,6 +151,7 @@ impl<'a> Decider<'a> {
             checkpoints: BTreeMap::new(),
             components: Vec::new(),
             component_digests: HashSet::new(),
+            secrets: Vec::new(),
             answers: Vec::new(),
         }
     }
@@ -141,12 +170,24 @@ impl<'a> Decider<'a> {
             recorded: Vec::with_capacity(write.appends.len()),
             answers: Vec::with_capacity(write.appends.len()),
             keys: Vec::new(),
+            conditions: write.conditions,
+            incarnation: None,
             streams_before: self.streams.len(),
             next_stream_before: self.counters.next_stream,
             touched: Vec::new(),
         };
-        match self.check(&mut unit, write.appends, write.key_reuse, write.checkpoint, write.component.as_ref()) {
-            Ok(checked) => Ok(Ok(self.accept(unit, checked, write.component))),
+        let asked = Asked {
+            appends: write.appends,
+            key_reuse: write.key_reuse,
+            begin: write.begin,
+            checkpoint: write.checkpoint,
+            component: write.component.as_ref(),
+        };
+        match self.check(&mut unit, asked) {
+            Ok(checked) => {
+                self.secrets.extend(write.secret);
+                Ok(Ok(self.accept(unit, checked, write.component)))
+            }
             Err(Stop::Refused(refusal)) => {
                 self.undo(unit);
                 Ok(Err(refusal))
@@ -156,19 +197,18 @@ impl<'a> Decider<'a> {
     }
 
     /// The checkpoint comes first, so that a processor that was replaced meanwhile learns that, whatever it wants to append.
-    fn check(
-        &mut self,
-        unit: &mut Unit,
-        appends: Vec<Append>,
-        key_reuse: KeyReuse,
-        checkpoint: Option<CheckpointWrite>,
-        component: Option<&Component>,
-    ) -> Result<Checked, Stop> {
-        let checkpoint = checkpoint.map(|write| self.checkpoint(write)).transpose()?;
-        for append in appends {
-            self.append(unit, append, key_reuse)?;
+    fn check(&mut self, unit: &mut Unit, asked: Asked<'_>) -> Result<Checked, Stop> {
+        let checkpoint = asked.checkpoint.map(|write| self.checkpoint(write)).transpose()?;
+        if let Some(path) = asked.begin
+            && self.find(&path)?.is_none()
+        {
+            self.begin(unit, &path)?;
         }
-        let is_component_new = match component {
+        for append in asked.appends {
+            self.append(unit, append, asked.key_reuse)?;
+        }
+        self.trip(unit);
+        let is_component_new = match asked.component {
             Some(Component { digest, .. }) if !self.component_digests.contains(digest) => {
                 self.snapshot()?.component_size(digest.as_bytes())?.is_none()
             }
@@ -181,6 +221,9 @@ impl<'a> Decider<'a> {
     /// answer of the first time.
     fn append(&mut self, unit: &mut Unit, Append { stream: path, event }: Append, key_reuse: KeyReuse) -> Result<(), Stop> {
         let known = self.find(&path)?;
+        if unit.answers.is_empty() {
+            unit.incarnation = known.map(|stream| Incarnation::new(self.streams[stream].id));
+        }
         let key = event.idempotency_key.as_ref().map(key_hash);
         if let (Some(stream), Some(key)) = (known, key)
             && let Some(stored) = self.keyed(unit, stream, key)?
@@ -190,6 +233,9 @@ impl<'a> Decider<'a> {
             }
             unit.answers.push(Answer::Found(stored));
             return Ok(());
+        }
+        for condition in std::mem::take(&mut unit.conditions) {
+            self.hold(condition)?;
         }
         // The first event of a stream is the host's own.
         let next = known.map_or(Offset::FIRST.next(), |stream| self.streams[stream].next_offset);
@@ -212,9 +258,51 @@ impl<'a> Decider<'a> {
             self.keys.insert((id, key), keyed);
             unit.keys.push((id, key));
         }
-        self.record(unit, stream, event, false);
+        unit.incarnation.get_or_insert(Incarnation::new(self.streams[stream].id));
+        self.count(unit, stream, &event);
+        self.record(unit, stream, event, Origin::Asked);
         unit.answers.push(Answer::New);
         Ok(())
+    }
+
+    fn hold(&mut self, condition: Condition) -> Result<(), Stop> {
+        let (Condition::Is(path, _) | Condition::Exists(path) | Condition::IsNew(path)) = &condition;
+        let found = self.find(path)?.map(|stream| Incarnation::new(self.streams[stream].id));
+        let refusal = match (condition, found) {
+            (Condition::Is(_, expected), Some(found)) if expected == found => return Ok(()),
+            (Condition::Is(stream, expected), found) => Refusal::IncarnationMismatch { stream, expected, found },
+            (Condition::Exists(_), Some(_)) | (Condition::IsNew(_), None) => return Ok(()),
+            (Condition::Exists(stream), None) => Refusal::NoSuchStream { stream },
+            (Condition::IsNew(stream), Some(found)) => Refusal::StreamExists { stream, found },
+        };
+        Err(Stop::Refused(refusal))
+    }
+
+    /// What the host records itself, and what ends a pause, is not counted.
+    fn count(&mut self, unit: &mut Unit, stream: usize, event: &NewEvent) {
+        let is_exempt = Builtin::of(event.event_type.as_str()).is_some_and(|builtin| builtin.is_host_only() || builtin.passes_pause());
+        let is_counted = event.source.is_some() || self.options.breaker_counts_all || self.streams[stream].control.breaker.is_some();
+        if is_counted && !is_exempt {
+            self.touch(unit, stream).counted += 1;
+        }
+    }
+
+    /// The unit that is too much for a circuit breaker is recorded whole, and then the pause: a unit stays all or nothing.
+    fn trip(&mut self, unit: &mut Unit) {
+        let counted: Vec<_> =
+            unit.touched.iter().filter(|touched| touched.counted > 0).map(|touched| (touched.stream, touched.counted)).collect();
+        for (index, counted) in counted {
+            let stream = &mut self.streams[index];
+            let breaker = stream.control.breaker.unwrap_or(Breaker::DEFAULT);
+            let bucket = Bucket::after(stream.bucket, &breaker, counted, self.created_at);
+            stream.bucket = Some(bucket);
+            if bucket.has_tripped() && stream.control.paused.is_none() {
+                let Breaker { burst_capacity, refill_rate_per_minute } = breaker;
+                let reason =
+                    format!("circuit breaker: burst rate limit exceeded ({burst_capacity} at once, {refill_rate_per_minute} a minute)");
+                self.record(unit, index, NewEvent::builtin(Builtin::Paused, &Paused { reason }), Origin::Consequence);
+            }
+        }
     }
 
     /// The event that the stream has recorded under a key: in this unit, earlier in this group, or on disk.
@@ -239,11 +327,10 @@ impl<'a> Decider<'a> {
     fn begin(&mut self, unit: &mut Unit, path: &StreamPath) -> Result<usize, StoreError> {
         let mut missing = vec![path.clone()];
         for ancestor in path.ancestors() {
-            if self.find(&ancestor)?.is_some() {
-                // What is above an existing stream exists.
-                break;
+            // Any of them may have been destroyed, also one above a stream that exists.
+            if self.find(&ancestor)?.is_none() {
+                missing.push(ancestor);
             }
-            missing.push(ancestor);
         }
         let mut begun = 0;
         for path in missing.into_iter().rev() {
@@ -256,28 +343,44 @@ impl<'a> Decider<'a> {
                 next_offset: Offset::FIRST,
                 control: Arc::default(),
                 control_before: Arc::default(),
+                bucket: None,
+                bucket_before: None,
                 runs: Vec::new(),
                 unit: None,
             });
             self.counters.next_stream += 1;
-            let payload = Initialized { project_slug: self.tenant, path: &path };
-            self.record(unit, begun, NewEvent::builtin(Builtin::Initialized, &payload), true);
+            let payload = Initialized { project_slug: &self.options.tenant, path: &path };
+            self.record(unit, begun, NewEvent::builtin(Builtin::Initialized, &payload), Origin::Announcement);
             let announcement = NewEvent::builtin(Builtin::ChildStreamCreated, &ChildStreamCreated { child_path: &path });
             for ancestor in path.ancestors() {
                 let stream =
                     self.find(&ancestor)?.ok_or_else(|| Malformed("missing, though a stream below it exists").at(&STREAMS, &ancestor))?;
-                self.record(unit, stream, announcement.clone(), true);
+                self.record(unit, stream, announcement.clone(), Origin::Announcement);
             }
         }
         Ok(begun)
     }
 
-    fn record(&mut self, unit: &mut Unit, stream_index: usize, event: NewEvent, is_announcement: bool) {
-        let stream = &mut self.streams[stream_index];
-        if stream.unit != Some(unit.number) {
-            stream.unit = Some(unit.number);
-            unit.touched.push((stream_index, stream.next_offset, Arc::clone(&stream.control)));
+    /// What the stream was before the unit, noted the first time that the unit has to do with it.
+    fn touch<'u>(&mut self, unit: &'u mut Unit, index: usize) -> &'u mut Touched {
+        let stream = &mut self.streams[index];
+        let at = match unit.touched.iter().rposition(|touched| touched.stream == index) {
+            Some(at) if stream.unit == Some(unit.number) => at,
+            _ => {
+                stream.unit = Some(unit.number);
+                let (next_offset, control) = (stream.next_offset, Arc::clone(&stream.control));
+                unit.touched.push(Touched { stream: index, next_offset, control, bucket: stream.bucket, counted: 0 });
+                unit.touched.len() - 1
+            }
+        };
+        &mut unit.touched[at]
+    }
+
+    fn record(&mut self, unit: &mut Unit, stream_index: usize, event: NewEvent, origin: Origin) {
+        if self.streams[stream_index].unit != Some(unit.number) {
+            self.touch(unit, stream_index);
         }
+        let stream = &mut self.streams[stream_index];
         let event = Event {
             stream_path: stream.path.clone(),
             offset: stream.next_offset,
@@ -289,17 +392,20 @@ impl<'a> Decider<'a> {
             source: event.source,
         };
         stream.next_offset = stream.next_offset.next();
-        if !is_announcement && Builtin::of(event.event_type.as_str()).is_some() {
+        if let (true, Some(builtin)) = (origin != Origin::Announcement, Builtin::of(event.event_type.as_str())) {
             let mut control = StreamControl::clone(&stream.control);
             if control.apply(&event) {
                 stream.control = Arc::new(control);
             }
+            if matches!(builtin, Builtin::Paused | Builtin::Resumed | Builtin::CircuitBreakerConfigured) {
+                stream.bucket = None;
+            }
         }
-        unit.recorded.push(Recorded { stream: stream_index, event, is_announcement });
+        unit.recorded.push(Recorded { stream: stream_index, event, origin });
     }
 
     fn checkpoint(&mut self, write: CheckpointWrite) -> Result<(Vec<u8>, CheckpointRows), Stop> {
-        let key = checkpoint_key(&write.stream, &write.slug);
+        let key = checkpoint_key(&write.stream, &write.consumer);
         let (stored, earlier_state) = match self.checkpoints.get(&key) {
             Some(CheckpointRows::Put(cursor, state)) => (Some(*cursor), state.clone()),
             Some(CheckpointRows::Delete) => (None, None),
@@ -309,7 +415,7 @@ impl<'a> Decider<'a> {
         if write.revision != found {
             return Err(Stop::Refused(Refusal::StaleCheckpoint {
                 stream: write.stream,
-                slug: write.slug,
+                consumer: write.consumer,
                 expected: write.revision,
                 found,
             }));
@@ -341,12 +447,12 @@ impl<'a> Decider<'a> {
             self.write_down(recorded);
         }
         let recorded = unit.answers.iter().filter(|answer| matches!(answer, Answer::New)).count();
-        let mut new = unit.recorded.into_iter().filter(|recorded| !recorded.is_announcement).map(|recorded| recorded.event);
+        let mut new = unit.recorded.into_iter().filter(|recorded| recorded.origin == Origin::Asked).map(|recorded| recorded.event);
         let answers = unit.answers.into_iter().filter_map(|answer| match answer {
             Answer::New => new.next(),
             Answer::Found(event) => Some(event),
         });
-        Written { events: answers.collect(), recorded }
+        Written { events: answers.collect(), recorded, incarnation: unit.incarnation }
     }
 
     fn write_down(&mut self, Recorded { stream, event, .. }: &Recorded) {
@@ -372,9 +478,9 @@ impl<'a> Decider<'a> {
         for key in unit.keys {
             self.keys.remove(&key);
         }
-        for (stream, next_offset, control) in unit.touched {
+        for Touched { stream, next_offset, control, bucket, .. } in unit.touched {
             let stream = &mut self.streams[stream];
-            (stream.next_offset, stream.control) = (next_offset, control);
+            (stream.next_offset, stream.control, stream.bucket) = (next_offset, control, bucket);
         }
         // This also drops streams that the unit only looked at; the cache still has those.
         for stream in self.streams.drain(unit.streams_before..) {
@@ -393,7 +499,8 @@ impl<'a> Decider<'a> {
         } else {
             let snapshot = self.snapshot()?;
             let Some(StreamRow { id, .. }) = snapshot.stream(path)? else { return Ok(None) };
-            let known = KnownStream { id, next_offset: snapshot.next_offset(id)?, control: snapshot.control(id)? };
+            let known =
+                KnownStream { id, next_offset: snapshot.next_offset(id)?, control: snapshot.control(id)?, bucket: snapshot.bucket(id)? };
             self.cache.insert(path.clone(), known.clone());
             known
         };
@@ -405,6 +512,8 @@ impl<'a> Decider<'a> {
             next_offset: known.next_offset,
             control_before: Arc::clone(&known.control),
             control: known.control,
+            bucket: known.bucket,
+            bucket_before: known.bucket,
             runs: Vec::new(),
             unit: None,
         });
@@ -419,8 +528,13 @@ impl<'a> Decider<'a> {
     }
 
     fn finish(self) -> Decision {
-        let mut rows = Rows { components: self.components, checkpoints: self.checkpoints.into_iter().collect(), ..Rows::default() };
-        let (mut moved, mut processors_changed, mut known) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rows = Rows {
+            components: self.components,
+            checkpoints: self.checkpoints.into_iter().collect(),
+            secrets: self.secrets,
+            ..Rows::default()
+        };
+        let (mut moved, mut controls_changed, mut known) = (Vec::new(), Vec::new(), Vec::new());
         for stream in self.streams {
             if stream.runs.is_empty() {
                 continue;
@@ -429,14 +543,18 @@ impl<'a> Decider<'a> {
                 rows.streams.push((stream.path.clone(), StreamRow { id: stream.id, created_at: self.created_at }));
             }
             if stream.control != stream.control_before {
-                if stream.control.processors != stream.control_before.processors {
-                    processors_changed.push(stream.path.clone());
-                }
+                controls_changed.extend(control_change(&stream.path, &stream.control_before, &stream.control));
                 rows.controls.push((stream.id, Arc::clone(&stream.control)));
+            }
+            if stream.bucket != stream.bucket_before {
+                rows.buckets.push((stream.id, stream.bucket));
             }
             rows.runs.extend(stream.runs.into_iter().map(|run| (stream.id, run)));
             moved.push((stream.path.clone(), stream.next_offset));
-            known.push((stream.path, KnownStream { id: stream.id, next_offset: stream.next_offset, control: stream.control }));
+            known.push((
+                stream.path,
+                KnownStream { id: stream.id, next_offset: stream.next_offset, control: stream.control, bucket: stream.bucket },
+            ));
         }
         rows.keys = self.keys.into_iter().map(|((stream, key), keyed)| (stream, key, keyed.offset)).collect();
         // In the order of their keys, neighbouring rows are written while their page is at hand.
@@ -445,9 +563,28 @@ impl<'a> Decider<'a> {
         if !self.segments.is_empty() {
             rows.commit = Some((self.before.next_position, CommitRow { created_at: self.created_at, segments: self.segments }));
         }
-        let committed = Committed { answers: self.answers, moved, head: self.counters.next_position, processors_changed };
+        let committed = Committed { answers: self.answers, moved, head: self.counters.next_position, controls_changed };
         Decision { rows, counters: self.counters, streams: known, committed }
     }
+}
+
+/// What a unit asks for, besides what it needs no check for.
+struct Asked<'a> {
+    appends: Vec<Append>,
+    key_reuse: KeyReuse,
+    begin: Option<StreamPath>,
+    checkpoint: Option<CheckpointWrite>,
+    component: Option<&'a Component>,
+}
+
+fn control_change(stream: &StreamPath, before: &StreamControl, now: &StreamControl) -> Option<ControlChange> {
+    let change = ControlChange {
+        stream: stream.clone(),
+        processors: before.processors != now.processors,
+        pushes: before.subscriptions != now.subscriptions || before.transformers != now.transformers,
+        schedules: false,
+    };
+    (change.processors || change.pushes || change.schedules).then_some(change)
 }
 
 /// What the checks of a unit found out that accepting it needs.
@@ -461,6 +598,11 @@ struct Checked {
 struct Initialized<'a> {
     project_slug: &'a TenantName,
     path: &'a StreamPath,
+}
+
+#[derive(Serialize)]
+struct Paused {
+    reason: String,
 }
 
 #[derive(Serialize)]

@@ -3,16 +3,22 @@
 //! | table              | key                                | value                                          | mutability |
 //! | ------------------ | ---------------------------------- | ---------------------------------------------- | ---------- |
 //! | `meta`             | name                               | `magic`: text, `format`: u64                   | written once, when the file is created |
+//! |                    | `next_stream`                      | the id after the last one given out            | replaced when streams are destroyed |
 //! | `commits`          | first position of a commit         | [`CommitRow`]: time, and which events in order | appended to, a row a commit that records events |
 //! | `runs`             | stream id, first offset            | [run]: consecutive events of one commit        | appended to, a row for each stream in a commit |
 //! | `streams`          | path                               | [`StreamRow`]: id, time of creation            | written once, when the stream begins |
 //! | `paths`            | stream id                          | path                                           | written once, when the stream begins |
 //! | `keys`             | stream id, hash of idempotency key | offset                                         | written once, with the event |
 //! | `controls`         | stream id                          | [`StreamControl`] as JSON                      | replaced when it changes; no row while it is the default |
-//! | `cursors`          | path, 0, slug                      | [`CursorRow`]: cursors, revision, state digest | replaced by every checkpoint |
-//! | `states`           | path, 0, slug                      | state as JSON                                  | replaced when the state changes, so that moving a cursor does not rewrite it |
+//! | `buckets`          | stream id                          | [`Bucket`]: what the circuit breaker lets pass | replaced by what it counts; no row while it is full |
+//! | `cursors`          | path, 0, [consumer]                | [`CursorRow`]: cursors, revision, state digest | replaced by every checkpoint |
+//! | `states`           | path, 0, [consumer]                | state as JSON                                  | replaced when the state changes, so that moving a cursor does not rewrite it |
 //! | `component_sizes`  | digest                             | bytes of the component                         | written once |
 //! | `component_chunks` | digest, number of the chunk        | at most [`COMPONENT_CHUNK_BYTES_MAX`] bytes    | written once |
+//! | `secrets`          | name                               | what the engine sealed                         | replaced when it is set again, removed when it is deleted |
+//!
+//! Destroying a stream removes its rows everywhere but in `commits`: an id that `paths` does not know any more is passed over there, and is
+//! never given out again.
 //!
 //! Nothing is stored twice that would have to be rewritten by every commit. The next offset of a stream is where its last run
 //! ends, the next position and the time of the last event are in the last commit row, the next stream id follows the last path.
@@ -20,13 +26,15 @@
 //!
 //! Text keys are bytes here, since redb takes text on trust and a malformed file must be an error and no panic.
 //!
+//! [consumer]: pelton_model::Consumer
+//! [`Bucket`]: pelton_model::Bucket
 //! [run]: crate::codec::RunBuilder
 //! [`CommitRow`]: crate::codec::CommitRow
 //! [`StreamRow`]: crate::codec::StreamRow
 //! [`CursorRow`]: crate::codec::CursorRow
 //! [`StreamControl`]: pelton_model::StreamControl
 
-use pelton_model::{Digest, IdempotencyKey, Slug, StreamPath};
+use pelton_model::{Consumer, Digest, IdempotencyKey, StreamPath};
 use redb::TableDefinition;
 
 use crate::codec::StreamId;
@@ -38,15 +46,19 @@ pub(crate) const STREAMS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("
 pub(crate) const PATHS: TableDefinition<StreamId, &[u8]> = TableDefinition::new("paths");
 pub(crate) const KEYS: TableDefinition<(StreamId, &KeyHash), u64> = TableDefinition::new("keys");
 pub(crate) const CONTROLS: TableDefinition<StreamId, &[u8]> = TableDefinition::new("controls");
+pub(crate) const BUCKETS: TableDefinition<StreamId, &[u8]> = TableDefinition::new("buckets");
 pub(crate) const CURSORS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("cursors");
 pub(crate) const STATES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("states");
 pub(crate) const COMPONENT_SIZES: TableDefinition<&[u8; 32], u64> = TableDefinition::new("component_sizes");
 pub(crate) const COMPONENT_CHUNKS: TableDefinition<(&[u8; 32], u32), &[u8]> = TableDefinition::new("component_chunks");
+pub(crate) const SECRETS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("secrets");
 
 pub(crate) const MAGIC_KEY: &[u8] = b"magic";
 pub(crate) const MAGIC: &[u8] = b"pelton tenant";
 pub(crate) const FORMAT_KEY: &[u8] = b"format";
-pub(crate) const FORMAT: u64 = 1;
+/// 2 added `buckets` and `secrets`.
+pub(crate) const FORMAT: u64 = 2;
+pub(crate) const NEXT_STREAM_KEY: &[u8] = b"next_stream";
 
 /// redb rounds a large row up to a power of two, so the largest rows stay a little below one.
 const ROW_MARGIN_BYTES: usize = 1 << 10;
@@ -64,7 +76,18 @@ pub(crate) fn key_hash(key: &IdempotencyKey) -> KeyHash {
     hash
 }
 
-/// The key of a checkpoint. A path has no zero byte, so the two parts cannot run into each other.
-pub(crate) fn checkpoint_key(stream: &StreamPath, slug: &Slug) -> Vec<u8> {
-    [stream.as_str().as_bytes(), &[0], slug.as_str().as_bytes()].concat()
+/// The key of a checkpoint. A path has no zero byte, so the parts cannot run into each other; a slug begins with a printable character, so
+/// that the kinds of consumers cannot either.
+pub(crate) fn checkpoint_key(stream: &StreamPath, consumer: &Consumer) -> Vec<u8> {
+    let (kind, slug): (&[u8], _) = match consumer {
+        Consumer::Processor(slug) => (&[], slug),
+        Consumer::Subscription(slug) => (&[1], slug),
+        Consumer::Transformer(slug) => (&[2], slug),
+    };
+    [stream.as_str().as_bytes(), &[0], kind, slug.as_str().as_bytes()].concat()
+}
+
+/// The keys of all checkpoints of a stream: from the first, before the second.
+pub(crate) fn checkpoint_keys(stream: &StreamPath) -> (Vec<u8>, Vec<u8>) {
+    ([stream.as_str().as_bytes(), &[0]].concat(), [stream.as_str().as_bytes(), &[1]].concat())
 }

@@ -8,7 +8,8 @@
 //! written until the file has been opened again.
 //!
 //! This crate knows nothing of WebAssembly, HTTP or async. The keyspace is on one page, `keyspace.rs`. A commit has two steps that
-//! meet in one function: `decide.rs` comes to rows in memory, `rows.rs` writes and syncs them.
+//! meet in one function: `decide.rs` comes to rows in memory, `rows.rs` writes and syncs them. `destroy.rs` is the one thing that removes
+//! what was recorded.
 //!
 //! ```
 //! use pelton_model::{EventType, JsonObject, NewEvent, Offset, StreamPath, TenantName, Timestamp};
@@ -16,7 +17,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
-//! let options = OpenOptions { tenant: TenantName::new("default")?, cache_bytes: 16 << 20 };
+//! let options = OpenOptions { tenant: TenantName::new("default")?, cache_bytes: 16 << 20, breaker_counts_all: false };
 //! let (store, mut writer) = Store::open(&directory.path().join("default.redb"), &options)?;
 //!
 //! let stream = StreamPath::new("/orders")?;
@@ -34,6 +35,7 @@
 mod cache;
 mod codec;
 mod decide;
+mod destroy;
 mod error;
 mod keyspace;
 mod open;
@@ -48,4 +50,7 @@ mod tests;
 pub use error::StoreError;
 pub use open::OpenOptions;
 pub use read::{Checkpoint, Page, PageLimit, Store, StreamInfo, TreePage};
-pub use write::{Append, CheckpointChange, CheckpointWrite, Committed, Component, KeyReuse, Refusal, Write, Writer, Written};
+pub use write::{
+    Append, CheckpointChange, CheckpointWrite, Committed, Component, Condition, ControlChange, KeyReuse, Refusal, SecretWrite, Write,
+    Writer, Written,
+};

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pelton_model::{Position, TenantName, Timestamp};
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableHandle};
 
-use crate::codec::{CommitRow, Malformed, StreamId, decode_format};
+use crate::codec::{CommitRow, Malformed, StreamId, decode_number};
 use crate::keyspace::{
-    COMMITS, COMPONENT_CHUNKS, COMPONENT_SIZES, CONTROLS, CURSORS, FORMAT, FORMAT_KEY, KEYS, MAGIC, MAGIC_KEY, META, PATHS, RUNS, STATES,
-    STREAMS,
+    BUCKETS, COMMITS, COMPONENT_CHUNKS, COMPONENT_SIZES, CONTROLS, CURSORS, FORMAT, FORMAT_KEY, KEYS, MAGIC, MAGIC_KEY, META,
+    NEXT_STREAM_KEY, PATHS, RUNS, SECRETS, STATES, STREAMS,
 };
 use crate::{Store, StoreError, Writer};
 
@@ -23,6 +23,8 @@ pub struct OpenOptions {
     pub tenant: TenantName,
     /// Memory that redb may use to cache pages of this file.
     pub cache_bytes: usize,
+    /// Whether the circuit breaker counts every append, rather than those of processors and of streams that configure it.
+    pub breaker_counts_all: bool,
 }
 
 /// What the [`Store`]s and the [`Writer`] of one open file have in common.
@@ -70,7 +72,7 @@ fn with_database(db: Database, path: &Path, options: &OpenOptions) -> Result<(St
     check_format(&db, path)?;
     let counters = Counters::read(&db)?;
     let shared = Arc::new(Shared { db, path: path.to_owned(), head: AtomicU64::new(counters.next_position.get()) });
-    Ok((Store { shared: Arc::clone(&shared) }, Writer::new(shared, options.tenant.clone(), counters)))
+    Ok((Store { shared: Arc::clone(&shared) }, Writer::new(shared, options.clone(), counters)))
 }
 
 impl Shared {
@@ -93,6 +95,10 @@ impl Counters {
         if let Some((id, _)) = transaction.open_table(PATHS)?.last()? {
             let next = id.value().checked_add(1);
             counters.next_stream = next.ok_or_else(|| Malformed("stream id out of range").at(&PATHS, id.value()))?;
+        }
+        if let Some(next) = transaction.open_table(META)?.get(NEXT_STREAM_KEY)? {
+            let next = decode_number(next.value()).map_err(|malformed| malformed.at(&META, "next_stream"))?;
+            counters.next_stream = counters.next_stream.max(next);
         }
         Ok(counters)
     }
@@ -162,13 +168,19 @@ fn check_format(db: &Database, path: &Path) -> Result<(), StoreError> {
         return Err(not_pelton("a redb file without Pelton's mark".to_owned()));
     }
     let format = meta.get(FORMAT_KEY)?.ok_or_else(|| not_pelton("no format version".to_owned()))?;
-    match decode_format(format.value()).map_err(|malformed| malformed.at(&META, "format"))? {
+    match decode_number(format.value()).map_err(|malformed| malformed.at(&META, "format"))? {
         FORMAT => Ok(()),
+        // What an older format lacks is made; what it has means the same.
+        1 => {
+            drop((meta, transaction));
+            initialise(db)
+        }
         found if found > FORMAT => Err(StoreError::FormatTooNew { path: path.to_owned(), expected: FORMAT, found }),
         found => Err(not_pelton(format!("format {found}, which was never released"))),
     }
 }
 
+/// Makes every table that is not there.
 fn initialise(db: &Database) -> Result<(), StoreError> {
     let transaction = db.begin_write()?;
     {
@@ -182,10 +194,12 @@ fn initialise(db: &Database) -> Result<(), StoreError> {
     transaction.open_table(PATHS)?;
     transaction.open_table(KEYS)?;
     transaction.open_table(CONTROLS)?;
+    transaction.open_table(BUCKETS)?;
     transaction.open_table(CURSORS)?;
     transaction.open_table(STATES)?;
     transaction.open_table(COMPONENT_SIZES)?;
     transaction.open_table(COMPONENT_CHUNKS)?;
+    transaction.open_table(SECRETS)?;
     transaction.commit()?;
     Ok(())
 }

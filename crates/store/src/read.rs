@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
-use pelton_model::{Digest, Event, EventType, Json, Offset, Position, Slug, StreamControl, StreamPath, Timestamp};
+use pelton_model::{Consumer, Digest, Event, EventType, Incarnation, Json, Offset, Position, StreamControl, StreamPath, Timestamp};
 
 use crate::StoreError;
 use crate::codec::{CommitRow, Malformed, StreamId, StreamRow, decode_path, decode_state};
-use crate::keyspace::{COMMITS, COMPONENT_CHUNKS, CONTROLS, RUNS, STATES, STREAMS, checkpoint_key};
+use crate::keyspace::{COMMITS, COMPONENT_CHUNKS, CONTROLS, RUNS, SECRETS, STATES, STREAMS, checkpoint_key};
 use crate::open::Shared;
 use crate::snapshot::{CommitRuns, Run, Snapshot};
 
@@ -21,6 +21,7 @@ pub struct Store {
 /// What is known of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamInfo {
+    pub incarnation: Incarnation,
     /// The offset that its next event will get.
     pub next_offset: Offset,
     pub created_at: Timestamp,
@@ -86,7 +87,12 @@ impl Store {
     pub fn stream(&self, path: &StreamPath) -> Result<Option<StreamInfo>, StoreError> {
         let snapshot = self.snapshot()?;
         let Some(StreamRow { id, created_at }) = snapshot.stream(path)? else { return Ok(None) };
-        Ok(Some(StreamInfo { next_offset: snapshot.next_offset(id)?, created_at, control: snapshot.control(id)? }))
+        Ok(Some(StreamInfo {
+            incarnation: Incarnation::new(id),
+            next_offset: snapshot.next_offset(id)?,
+            created_at,
+            control: snapshot.control(id)?,
+        }))
     }
 
     /// The events of a half-open range of offsets, as far as they exist. A stream that does not exist has none.
@@ -228,27 +234,19 @@ impl Store {
     /// # Errors
     /// As [`Store::stream`].
     pub fn descendants(&self, path: &StreamPath) -> Result<Vec<(StreamPath, Timestamp)>, StoreError> {
-        let snapshot = self.snapshot()?;
-        let streams = snapshot.transaction.open_table(STREAMS)?;
-        let mut found: Vec<_> = snapshot.stream(path)?.map(|row| (path.clone(), row.created_at)).into_iter().collect();
-        let (prefix, end) = below(path);
-        for row in streams.range::<&[u8]>((Bound::Excluded(prefix.as_slice()), Bound::Excluded(end.as_slice())))? {
-            let (key, row) = row?;
-            let at = |malformed: Malformed| malformed.at(&STREAMS, String::from_utf8_lossy(key.value()));
-            found.push((decode_path(key.value()).map_err(at)?, StreamRow::decode(row.value()).map_err(at)?.created_at));
-        }
-        Ok(found)
+        let found = streams_from(&self.snapshot()?, path)?;
+        Ok(found.into_iter().map(|(path, row)| (path, row.created_at)).collect())
     }
 
     /// `None` if none is stored.
     ///
     /// # Errors
     /// As [`Store::stream`].
-    pub fn checkpoint(&self, path: &StreamPath, slug: &Slug) -> Result<Option<Checkpoint>, StoreError> {
+    pub fn checkpoint(&self, path: &StreamPath, consumer: &Consumer) -> Result<Option<Checkpoint>, StoreError> {
         let snapshot = self.snapshot()?;
-        let key = checkpoint_key(path, slug);
+        let key = checkpoint_key(path, consumer);
         let Some(cursors) = snapshot.cursor(&key)? else { return Ok(None) };
-        let at = |malformed: Malformed| malformed.at(&STATES, format_args!("{path} {slug}"));
+        let at = |malformed: Malformed| malformed.at(&STATES, format_args!("{path} {consumer}"));
         let state = snapshot.transaction.open_table(STATES)?.get(key.as_slice())?.ok_or_else(|| at(Malformed("missing")))?;
         Ok(Some(Checkpoint {
             configured_offset: cursors.configured_offset,
@@ -285,21 +283,45 @@ impl Store {
         self.snapshot()?.component_size(digest.as_bytes())
     }
 
-    /// Every stream that has a processor, running or not, in the order of their paths.
+    /// Every stream that has a control state of its own, in the order of their paths.
     ///
     /// # Errors
     /// As [`Store::stream`].
-    pub fn streams_with_processors(&self) -> Result<Vec<StreamPath>, StoreError> {
+    pub fn controls(&self) -> Result<Vec<(StreamPath, Arc<StreamControl>)>, StoreError> {
         let snapshot = self.snapshot()?;
         let mut streams = Vec::new();
         for row in snapshot.transaction.open_table(CONTROLS)?.range::<u64>(..)? {
             let stream = row?.0.value();
-            if !snapshot.control(stream)?.processors.is_empty() {
-                streams.push(snapshot.path(stream)?);
+            if let Some(path) = snapshot.path(stream)? {
+                streams.push((path, snapshot.control(stream)?));
             }
         }
-        streams.sort();
+        streams.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(streams)
+    }
+
+    /// What was sealed under a name.
+    ///
+    /// # Errors
+    /// As [`Store::stream`].
+    pub fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = self.snapshot()?.transaction.open_table(SECRETS)?.get(name.as_bytes())?;
+        Ok(row.map(|row| row.value().to_vec()))
+    }
+
+    /// All secrets with their names, in the order of these.
+    ///
+    /// # Errors
+    /// As [`Store::stream`].
+    pub fn secrets(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let mut secrets = Vec::new();
+        for row in self.snapshot()?.transaction.open_table(SECRETS)?.range::<&[u8]>(..)? {
+            let (name, sealed) = row?;
+            let name = String::from_utf8(name.value().to_vec())
+                .map_err(|_| Malformed("a name that is not UTF-8").at(&SECRETS, String::from_utf8_lossy(name.value())))?;
+            secrets.push((name, sealed.value().to_vec()));
+        }
+        Ok(secrets)
     }
 
     /// What the file takes up.
@@ -325,6 +347,19 @@ fn below(path: &StreamPath) -> (Vec<u8>, Vec<u8>) {
     ([path, b"/"].concat(), [path, &[AFTER_SLASH]].concat())
 }
 
+/// A stream and all below it, in the order of their paths.
+pub(crate) fn streams_from(snapshot: &Snapshot, path: &StreamPath) -> Result<Vec<(StreamPath, StreamRow)>, StoreError> {
+    let streams = snapshot.transaction.open_table(STREAMS)?;
+    let mut found: Vec<_> = snapshot.stream(path)?.map(|row| (path.clone(), row)).into_iter().collect();
+    let (prefix, end) = below(path);
+    for row in streams.range::<&[u8]>((Bound::Excluded(prefix.as_slice()), Bound::Excluded(end.as_slice())))? {
+        let (key, row) = row?;
+        let at = |malformed: Malformed| malformed.at(&STREAMS, String::from_utf8_lossy(key.value()));
+        found.push((decode_path(key.value()).map_err(at)?, StreamRow::decode(row.value()).map_err(at)?));
+    }
+    Ok(found)
+}
+
 /// The path of a stream if it is the root or below it.
 fn covered(
     snapshot: &Snapshot,
@@ -335,7 +370,7 @@ fn covered(
     if let Some(known) = known.get(&stream) {
         return Ok(known.clone());
     }
-    let path = Some(snapshot.path(stream)?).filter(|path| root.covers(path));
+    let path = snapshot.path(stream)?.filter(|path| root.covers(path));
     known.insert(stream, path.clone());
     Ok(path)
 }

@@ -1,15 +1,16 @@
 //! The second step of a commit: rows that were decided on become one durable transaction.
 
-use pelton_model::{Offset, Position, StreamControl, StreamPath};
+use pelton_model::{Bucket, Offset, Position, StreamControl, StreamPath};
 use redb::Database;
 use std::sync::Arc;
 
 use crate::StoreError;
-use crate::codec::{CommitRow, CursorRow, RunBuilder, StreamId, StreamRow, encode_control};
+use crate::codec::{CommitRow, CursorRow, RunBuilder, StreamId, StreamRow, encode_bucket, encode_control};
 use crate::keyspace::{
-    COMMITS, COMPONENT_CHUNK_BYTES_MAX, COMPONENT_CHUNKS, COMPONENT_SIZES, CONTROLS, CURSORS, KEYS, KeyHash, PATHS, RUNS, STATES, STREAMS,
+    BUCKETS, COMMITS, COMPONENT_CHUNK_BYTES_MAX, COMPONENT_CHUNKS, COMPONENT_SIZES, CONTROLS, CURSORS, KEYS, KeyHash, PATHS, RUNS, SECRETS,
+    STATES, STREAMS,
 };
-use crate::write::Component;
+use crate::write::{Component, SecretWrite};
 
 /// Everything that one commit changes.
 #[derive(Default)]
@@ -19,8 +20,10 @@ pub(crate) struct Rows {
     pub streams: Vec<(StreamPath, StreamRow)>,
     pub keys: Vec<(StreamId, KeyHash, Offset)>,
     pub controls: Vec<(StreamId, Arc<StreamControl>)>,
+    pub buckets: Vec<(StreamId, Option<Bucket>)>,
     pub checkpoints: Vec<(Vec<u8>, CheckpointRows)>,
     pub components: Vec<Component>,
+    pub secrets: Vec<SecretWrite>,
 }
 
 /// What becomes of the two rows of one checkpoint.
@@ -33,14 +36,16 @@ pub(crate) enum CheckpointRows {
 
 impl Rows {
     fn is_empty(&self) -> bool {
-        let Self { commit, runs, streams, keys, controls, checkpoints, components } = self;
+        let Self { commit, runs, streams, keys, controls, buckets, checkpoints, components, secrets } = self;
         commit.is_none()
             && runs.is_empty()
             && streams.is_empty()
             && keys.is_empty()
             && controls.is_empty()
+            && buckets.is_empty()
             && checkpoints.is_empty()
             && components.is_empty()
+            && secrets.is_empty()
     }
 }
 
@@ -74,8 +79,26 @@ pub(crate) fn apply(db: &Database, rows: Rows) -> Result<(), StoreError> {
             }
         }
     }
+    if !rows.buckets.is_empty() {
+        let mut buckets = transaction.open_table(BUCKETS)?;
+        for (stream, bucket) in rows.buckets {
+            match bucket {
+                Some(bucket) => buckets.insert(stream, encode_bucket(bucket).as_slice())?,
+                None => buckets.remove(stream)?,
+            };
+        }
+    }
     checkpoints(&transaction, rows.checkpoints)?;
     components(&transaction, rows.components)?;
+    if !rows.secrets.is_empty() {
+        let mut secrets = transaction.open_table(SECRETS)?;
+        for secret in rows.secrets {
+            match secret {
+                SecretWrite::Put { name, sealed } => secrets.insert(name.as_bytes(), sealed.as_slice())?,
+                SecretWrite::Delete { name } => secrets.remove(name.as_bytes())?,
+            };
+        }
+    }
     transaction.commit()?;
     Ok(())
 }

@@ -4,12 +4,12 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pelton_model::{Event, EventType, Offset, Position, StreamControl, StreamPath};
+use pelton_model::{Bucket, Event, EventType, Offset, Position, StreamControl, StreamPath};
 use redb::{AccessGuard, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase};
 
 use crate::StoreError;
-use crate::codec::{CursorRow, EventBytes, Malformed, RunHeader, StreamId, StreamRow, decode_control, decode_path};
-use crate::keyspace::{COMPONENT_SIZES, CONTROLS, CURSORS, KEYS, KeyHash, PATHS, RUNS, STREAMS};
+use crate::codec::{CursorRow, EventBytes, Malformed, RunHeader, StreamId, StreamRow, decode_bucket, decode_control, decode_path};
+use crate::keyspace::{BUCKETS, COMPONENT_SIZES, CONTROLS, CURSORS, KEYS, KeyHash, PATHS, RUNS, STREAMS};
 
 /// A redb read transaction.
 pub(crate) struct Snapshot {
@@ -28,10 +28,11 @@ impl Snapshot {
         row.map(|row| StreamRow::decode(row.value()).map_err(|malformed| malformed.at(&STREAMS, path))).transpose()
     }
 
-    pub(crate) fn path(&self, stream: StreamId) -> Result<StreamPath, StoreError> {
+    /// `None` if the stream has been destroyed.
+    pub(crate) fn path(&self, stream: StreamId) -> Result<Option<StreamPath>, StoreError> {
         let at = |malformed: Malformed| malformed.at(&PATHS, format_args!("stream {stream}"));
-        let row = self.transaction.open_table(PATHS)?.get(stream)?.ok_or_else(|| at(Malformed("missing")))?;
-        decode_path(row.value()).map_err(at)
+        let row = self.transaction.open_table(PATHS)?.get(stream)?;
+        row.map(|row| decode_path(row.value()).map_err(at)).transpose()
     }
 
     /// Where the stream's last run ends.
@@ -45,6 +46,12 @@ impl Snapshot {
         let at = |malformed: Malformed| malformed.at(&CONTROLS, format_args!("stream {stream}"));
         let row = self.transaction.open_table(CONTROLS)?.get(stream)?;
         row.map_or_else(|| Ok(Arc::default()), |row| decode_control(row.value()).map(Arc::new).map_err(at))
+    }
+
+    pub(crate) fn bucket(&self, stream: StreamId) -> Result<Option<Bucket>, StoreError> {
+        let at = |malformed: Malformed| malformed.at(&BUCKETS, format_args!("stream {stream}"));
+        let row = self.transaction.open_table(BUCKETS)?.get(stream)?;
+        row.map(|row| decode_bucket(row.value()).map_err(at)).transpose()
     }
 
     pub(crate) fn keyed(&self, stream: StreamId, key: &KeyHash) -> Result<Option<Offset>, StoreError> {

@@ -1,19 +1,22 @@
 //! The promises of the crate. `order` has those about one group, `model` compares any groups with a model in memory, `crash` has what
-//! holds when the disk fails or the machine goes down, `file` is about files.
+//! holds when the disk fails or the machine goes down, `file` is about files,
+//! `breaker` about circuit breakers and `destroy` about streams that end.
 
+mod breaker;
 mod crash;
+mod destroy;
 mod disk;
 mod file;
 mod model;
 mod order;
 
-use pelton_model::{Event, EventType, IdempotencyKey, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName, Timestamp};
+use pelton_model::{Consumer, Event, EventType, IdempotencyKey, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName, Timestamp};
 
 use crate::{Append, Committed, OpenOptions, PageLimit, Refusal, Store, Write, Writer, Written};
 use disk::Disk;
 
 fn options() -> OpenOptions {
-    OpenOptions { tenant: TenantName::new("acme").unwrap(), cache_bytes: 4 << 20 }
+    OpenOptions { tenant: TenantName::new("acme").unwrap(), cache_bytes: 4 << 20, breaker_counts_all: false }
 }
 
 fn open(disk: &Disk) -> (Store, Writer) {
@@ -24,8 +27,8 @@ fn path(text: &str) -> StreamPath {
     StreamPath::new(text).unwrap()
 }
 
-fn slug(text: &str) -> Slug {
-    Slug::new(text).unwrap()
+fn processor(slug: &str) -> Consumer {
+    Consumer::Processor(Slug::new(slug).unwrap())
 }
 
 fn offset(value: u64) -> Offset {

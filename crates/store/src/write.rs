@@ -3,26 +3,25 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pelton_model::{Digest, Event, Json, NewEvent, Offset, Position, Slug, StreamPath, TenantName, Timestamp};
+use pelton_model::{Consumer, Digest, Event, Incarnation, Json, NewEvent, Offset, Position, StreamPath, Timestamp};
 
-use crate::StoreError;
 use crate::cache::StreamCache;
 use crate::decide::{Decider, Decision};
 use crate::open::{Counters, Shared};
-use crate::rows;
+use crate::{OpenOptions, StoreError, destroy, rows};
 
 /// The only one that can commit to a tenant's file.
 pub struct Writer {
     shared: Arc<Shared>,
-    tenant: TenantName,
+    options: OpenOptions,
     counters: Counters,
     streams: StreamCache,
     poisoned: bool,
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, tenant: TenantName, counters: Counters) -> Self {
-        Self { shared, tenant, counters, streams: StreamCache::default(), poisoned: false }
+    pub(crate) fn new(shared: Arc<Shared>, options: OpenOptions, counters: Counters) -> Self {
+        Self { shared, options, counters, streams: StreamCache::default(), poisoned: false }
     }
 
     /// Decides on each unit of the group and writes those that are not refused in one redb transaction, durable and visible when this
@@ -39,7 +38,7 @@ impl Writer {
         }
         // Lifted at the end only, so that an early return and even a panic leave the writer poisoned.
         self.poisoned = true;
-        let decider = Decider::new(&self.shared.db, &self.tenant, &mut self.streams, self.counters, now);
+        let decider = Decider::new(&self.shared.db, &self.options, &mut self.streams, self.counters, now);
         let Decision { rows, counters, streams, committed } = decider.decide(group)?;
         rows::apply(&self.shared.db, rows)?;
         for (path, stream) in streams {
@@ -50,6 +49,24 @@ impl Writer {
         self.poisoned = false;
         Ok(committed)
     }
+
+    /// Removes a stream, and if asked for all below it, with everything that belongs to them, in one durable transaction. What is appended to
+    /// such a path later begins another stream, at offset 1. Answers with what was removed, in the order of their paths.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub fn destroy(&mut self, path: &StreamPath, with_children: bool) -> Result<Vec<(StreamPath, Incarnation)>, StoreError> {
+        if self.poisoned {
+            return Err(StoreError::Poisoned);
+        }
+        self.poisoned = true;
+        let destroyed = destroy::destroy(&self.shared.db, path, with_children, self.counters.next_stream)?;
+        for (path, _) in &destroyed {
+            self.streams.forget(path);
+        }
+        self.poisoned = false;
+        Ok(destroyed)
+    }
 }
 
 /// One all-or-nothing unit of a group. A unit that is refused leaves no trace.
@@ -57,8 +74,29 @@ impl Writer {
 pub struct Write {
     pub appends: Vec<Append>,
     pub key_reuse: KeyReuse,
+    /// What must hold for the first event that is new.
+    pub conditions: Vec<Condition>,
+    /// A stream that begins to exist if it did not, whatever is appended.
+    pub begin: Option<StreamPath>,
     pub component: Option<Component>,
     pub checkpoint: Option<CheckpointWrite>,
+    pub secret: Option<SecretWrite>,
+}
+
+/// What must hold for a unit to be written. An idempotency key that is known is answered all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// The stream exists, and is this one rather than one before or after it.
+    Is(StreamPath, Incarnation),
+    Exists(StreamPath),
+    IsNew(StreamPath),
+}
+
+/// A change of a secret. The value is what the engine sealed; the store knows no more of it.
+#[derive(Debug, Clone)]
+pub enum SecretWrite {
+    Put { name: String, sealed: Vec<u8> },
+    Delete { name: String },
 }
 
 /// An event and the stream it goes to, which begins to exist if it did not.
@@ -85,11 +123,11 @@ pub struct Component {
     pub bytes: Vec<u8>,
 }
 
-/// A change of a processor's checkpoint, in one commit with the events of the unit.
+/// A change of a consumer's checkpoint, in one commit with the events of the unit.
 #[derive(Debug, Clone)]
 pub struct CheckpointWrite {
     pub stream: StreamPath,
-    pub slug: Slug,
+    pub consumer: Consumer,
     /// Must be the stored one, 0 if none is stored; the stored one becomes one more.
     pub revision: u64,
     pub change: CheckpointChange,
@@ -117,8 +155,19 @@ pub struct Committed {
     pub moved: Vec<(StreamPath, Offset)>,
     /// The next position now.
     pub head: Position,
-    /// The streams whose processors this commit changed.
-    pub processors_changed: Vec<StreamPath>,
+    /// The streams whose control state this commit changed, as far as somebody acts on it.
+    pub controls_changed: Vec<ControlChange>,
+}
+
+/// Which parts of a stream's control state changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlChange {
+    pub stream: StreamPath,
+    pub processors: bool,
+    /// Subscriptions or transformers.
+    pub pushes: bool,
+    /// Schedules, or a pause that holds them up.
+    pub schedules: bool,
 }
 
 /// A unit that was accepted.
@@ -128,6 +177,8 @@ pub struct Written {
     pub events: Vec<Event>,
     /// How many of them are new.
     pub recorded: usize,
+    /// Of the stream of the first append.
+    pub incarnation: Option<Incarnation>,
 }
 
 /// Why a unit was not written.
@@ -139,8 +190,18 @@ pub enum Refusal {
     OffsetMismatch { stream: StreamPath, expected: Offset, next: Offset },
     #[error("the idempotency key belongs to another event, stream {} offset {}", .stored.stream_path, .stored.offset)]
     KeyReused { stored: Box<Event> },
-    #[error("the checkpoint of {slug} on stream {stream} has revision {found}, expected {expected}")]
-    StaleCheckpoint { stream: StreamPath, slug: Slug, expected: u64, found: u64 },
+    #[error("the checkpoint of {consumer} on stream {stream} has revision {found}, expected {expected}")]
+    StaleCheckpoint { stream: StreamPath, consumer: Consumer, expected: u64, found: u64 },
+    #[error("stream {stream} is incarnation {}, expected {expected}", or_none(*.found))]
+    IncarnationMismatch { stream: StreamPath, expected: Incarnation, found: Option<Incarnation> },
+    #[error("stream {stream} does not exist")]
+    NoSuchStream { stream: StreamPath },
+    #[error("stream {stream} exists already, as incarnation {found}")]
+    StreamExists { stream: StreamPath, found: Incarnation },
+}
+
+fn or_none(incarnation: Option<Incarnation>) -> String {
+    incarnation.map_or_else(|| "none".to_owned(), |incarnation| incarnation.to_string())
 }
 
 fn reason_suffix(reason: Option<&str>) -> String {

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use pelton_engine::{Outcome, Proposal, Tenant};
+use pelton_engine::{AppendOptions, Outcome, Proposal, Tenant};
 use pelton_model::{Builtin, Event, Json, JsonObject, ProcessorConfigured, Rejected, StreamPath};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -82,7 +82,7 @@ async fn append_batch(tenant: &Tenant, path: &StreamPath, batch: &Json, headers:
         return Err(Problem::new("bad-body", "expected at least one event in a batch, found an empty array"));
     }
     let proposals = candidates.iter().map(|candidate| propose(&Json::from_checked(candidate.get()), headers)).collect();
-    let written = tenant.append(path, proposals).await?;
+    let written = tenant.append(path, proposals, AppendOptions::default()).await?;
     let mut body = String::from(r#"{"events":["#);
     wire::write_events(&mut body, &written.events);
     body.push_str("]}\n");
@@ -91,7 +91,7 @@ async fn append_batch(tenant: &Tenant, path: &StreamPath, batch: &Json, headers:
 
 async fn append_one(tenant: &Tenant, path: &StreamPath, proposal: Proposal, wait: Option<u64>) -> Result<Response, Problem> {
     let wait = state::wait(wait.unwrap_or(WAIT_SECONDS_DEFAULT))?;
-    let written = tenant.append(path, vec![proposal]).await?;
+    let written = tenant.append(path, vec![proposal], AppendOptions::default()).await?;
     let Some(event) = written.events.first() else { return Err(Problem::new("internal", "nothing was recorded")) };
     let configured = match Builtin::of(event.event_type.as_str()) {
         Some(Builtin::ProcessorConfigured) => event.payload.to::<ProcessorConfigured>().ok(),
@@ -271,7 +271,7 @@ async fn post_multipart(tenant: &Tenant, path: &StreamPath, request: Request) ->
     append_one(tenant, path, proposal, wait).await
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+pub async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     // Where the length is announced there is no need to read that far.
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large(limit));

@@ -1,8 +1,11 @@
 //! Routes, and what of a request decides where it goes. What a client sees is written down in `docs/http.md`.
 
 mod append;
+mod children;
+mod destroy;
 mod problem;
 mod read;
+mod secrets;
 mod state;
 mod wire;
 
@@ -59,14 +62,28 @@ async fn route(State(app): State<App>, request: Request) -> Response {
 }
 
 async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
+    let of_secrets = request.uri().path().strip_prefix("/api/secrets").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    if let Some(rest) = of_secrets.map(str::to_owned) {
+        return secrets::route(&tenant(&app, request.headers()).await?, &rest, request).await;
+    }
     let Some(rest) = request.uri().path().strip_prefix("/api/streams/") else {
         return Err(Problem::new("not-found", format!("no such route: {}", request.uri().path())));
     };
-    let state_of = rest.strip_prefix("__state").filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    if let Some(rest) = state_of {
-        let path = stream_path(rest.strip_prefix('/').unwrap_or(rest))?;
+    let below = |name: &str| {
+        let rest = rest.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+        Some(rest.strip_prefix('/').unwrap_or(rest))
+    };
+    if let Some(rest) = below("__state") {
+        let path = stream_path(rest)?;
         return match *request.method() {
             Method::GET => state::get(&tenant(&app, request.headers()).await?, &path, request.uri()).await,
+            _ => Err(method_not_allowed(request.method(), "GET")),
+        };
+    }
+    if let Some(rest) = below("__children") {
+        let path = stream_path(rest)?;
+        return match *request.method() {
+            Method::GET => children::get(&tenant(&app, request.headers()).await?, &path, request.uri()).await,
             _ => Err(method_not_allowed(request.method(), "GET")),
         };
     }
@@ -74,7 +91,8 @@ async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
     match *request.method() {
         Method::GET => read::get(&app, tenant(&app, request.headers()).await?, path, request.uri(), request.headers()).await,
         Method::POST => append::post(tenant(&app, request.headers()).await?, path, request).await,
-        _ => Err(method_not_allowed(request.method(), "GET, POST")),
+        Method::DELETE => destroy::delete(&tenant(&app, request.headers()).await?, &path, request.uri()).await,
+        _ => Err(method_not_allowed(request.method(), "GET, POST, DELETE")),
     }
 }
 

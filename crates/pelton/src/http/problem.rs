@@ -31,6 +31,10 @@ const CODES: &[(&str, StatusCode, &str)] = &[
     ("key-reused", StatusCode::CONFLICT, "Idempotency key used for another event"),
     ("offset-mismatch", StatusCode::PRECONDITION_FAILED, "Not the next offset"),
     ("stream-paused", StatusCode::PRECONDITION_FAILED, "Stream paused"),
+    ("incarnation-changed", StatusCode::PRECONDITION_FAILED, "Stream destroyed and begun again"),
+    ("no-such-stream", StatusCode::PRECONDITION_FAILED, "No such stream"),
+    ("stream-exists", StatusCode::PRECONDITION_FAILED, "Stream exists"),
+    ("too-many-secrets", StatusCode::CONFLICT, "Too many secrets"),
     ("checkpoint-conflict", StatusCode::CONFLICT, "Checkpoint conflict"),
     ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Body too large"),
     ("event-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Event too large"),
@@ -70,6 +74,10 @@ impl Problem {
             "key-reused",
             "offset-mismatch",
             "stream-paused",
+            "incarnation-changed",
+            "no-such-stream",
+            "stream-exists",
+            "too-many-secrets",
             "path-too-deep",
             "event-too-large",
             "batch-too-large",
@@ -79,7 +87,7 @@ impl Problem {
     }
 
     /// A fault of the host's: the client learns that, the log learns what.
-    fn internal(error: &dyn std::fmt::Display) -> Self {
+    pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "a request failed");
         Self::new("internal", "the host failed; its log says why")
     }
@@ -118,6 +126,11 @@ impl From<AppendError> for Problem {
                 Self::new("offset-mismatch", detail).with("expected", expected.get()).with("next", next.get())
             }
             AppendError::Refused(Refusal::KeyReused { stored }) => Self::new("key-reused", detail).with_event("event", &stored),
+            AppendError::Refused(Refusal::IncarnationMismatch { found, .. }) => {
+                Self::new("incarnation-changed", detail).with("found", found.map(pelton_model::Incarnation::get))
+            }
+            AppendError::Refused(Refusal::NoSuchStream { .. }) => Self::new("no-such-stream", detail),
+            AppendError::Refused(Refusal::StreamExists { found, .. }) => Self::new("stream-exists", detail).with("found", found.get()),
             AppendError::Refused(Refusal::StaleCheckpoint { .. }) => Self::new("checkpoint-conflict", detail),
             AppendError::EventTooLarge { max, .. } => Self::new("event-too-large", detail).with("max", max),
             AppendError::BatchTooLarge { max, .. } => Self::new("batch-too-large", detail).with("max", max),

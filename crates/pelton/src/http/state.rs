@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use pelton_engine::{ProcessorView, StreamView, Tenant};
-use pelton_model::{Digest, Json, JsonObject, Offset, Parked, Rejected, Slug, StreamPath, TenantName, Version};
+use pelton_model::{Breaker, Digest, Incarnation, Json, JsonObject, Offset, Parked, Rejected, Slug, StreamPath, TenantName, Version};
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
@@ -46,9 +46,11 @@ pub fn wait(seconds: u64) -> Result<Duration, Problem> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct StateBody<'a> {
+pub struct StateBody<'a> {
     project_slug: &'a TenantName,
     path: &'a StreamPath,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incarnation: Option<Incarnation>,
     event_count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<String>,
@@ -59,7 +61,17 @@ struct StateBody<'a> {
     pause_reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     paused_at: Option<String>,
+    circuit_breaker: BreakerBody,
     processors: BTreeMap<&'a Slug, ProcessorBody<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BreakerBody {
+    #[serde(flatten)]
+    breaker: Breaker,
+    /// Whether the stream says so itself; if not, only what processors append is counted.
+    configured: bool,
 }
 
 #[derive(Serialize)]
@@ -99,11 +111,12 @@ struct Pending {
 }
 
 impl<'a> StateBody<'a> {
-    fn of(tenant: &'a TenantName, path: &'a StreamPath, view: &'a StreamView) -> Self {
+    pub fn of(tenant: &'a TenantName, path: &'a StreamPath, view: &'a StreamView) -> Self {
         let pause = view.control.paused.as_ref();
         Self {
             project_slug: tenant,
             path,
+            incarnation: view.incarnation,
             event_count: view.event_count,
             created_at: view.created_at.map(wire::time),
             child_paths: &view.children,
@@ -111,6 +124,10 @@ impl<'a> StateBody<'a> {
             paused: pause.is_some(),
             pause_reason: pause.and_then(|pause| pause.reason.as_deref()),
             paused_at: pause.map(|pause| wire::time(pause.at)),
+            circuit_breaker: BreakerBody {
+                breaker: view.control.breaker.unwrap_or(Breaker::DEFAULT),
+                configured: view.control.breaker.is_some(),
+            },
             processors: view.processors.iter().map(|processor| (&processor.slug, ProcessorBody::of(processor))).collect(),
         }
     }

@@ -132,7 +132,7 @@ proptest! {
         let _control = decode_control(&bytes);
         let _path = decode_path(&bytes);
         let _state = decode_state(&bytes);
-        let _format = decode_format(&bytes);
+        let _number = decode_number(&bytes);
     }
 }
 

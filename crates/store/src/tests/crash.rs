@@ -90,5 +90,5 @@ fn a_group_is_one_sync_more_and_a_group_that_records_nothing_is_none() {
 }
 
 fn stale() -> crate::CheckpointWrite {
-    crate::CheckpointWrite { stream: path("/a"), slug: super::slug("p"), revision: 7, change: crate::CheckpointChange::Delete }
+    crate::CheckpointWrite { stream: path("/a"), consumer: super::processor("p"), revision: 7, change: crate::CheckpointChange::Delete }
 }

@@ -3,7 +3,7 @@
 use redb::{Database, TableDefinition};
 
 use super::{all_events, append, commit_one, event, options, path, unit};
-use crate::keyspace::{FORMAT_KEY, META, RUNS};
+use crate::keyspace::{BUCKETS, FORMAT_KEY, META, RUNS, SECRETS};
 use crate::{Store, StoreError};
 
 #[test]
@@ -46,10 +46,28 @@ fn a_newer_format_is_refused_with_both_versions() {
     let file = directory.path().join("acme.redb");
     drop(Store::open(&file, &options()).unwrap());
     change(&file, |transaction| {
-        transaction.open_table(META).unwrap().insert(FORMAT_KEY, 2_u64.to_le_bytes().as_slice()).unwrap();
+        transaction.open_table(META).unwrap().insert(FORMAT_KEY, 3_u64.to_le_bytes().as_slice()).unwrap();
     });
     let error = Store::open(&file, &options()).err().unwrap();
-    assert!(error.to_string().ends_with("expected file format 1 or older, found 2; a newer version of Pelton wrote it"), "{error}");
+    assert!(error.to_string().ends_with("expected file format 2 or older, found 3; a newer version of Pelton wrote it"), "{error}");
+}
+
+#[test]
+fn a_file_of_the_first_format_goes_on_where_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("acme.redb");
+    let (store, mut writer) = Store::open(&file, &options()).unwrap();
+    commit_one(&mut writer, unit(vec![append("/a", event("x", "{}"))])).unwrap();
+    drop((store, writer));
+    change(&file, |transaction| {
+        transaction.open_table(META).unwrap().insert(FORMAT_KEY, 1_u64.to_le_bytes().as_slice()).unwrap();
+        assert!(transaction.delete_table(BUCKETS).unwrap() && transaction.delete_table(SECRETS).unwrap());
+    });
+    for round in 2..=3 {
+        let (store, mut writer) = Store::open(&file, &options()).unwrap();
+        assert_eq!(commit_one(&mut writer, unit(vec![append("/a", event("x", "{}"))])).unwrap().events[0].offset.get(), round + 1);
+        assert_eq!(store.secrets().unwrap(), []);
+    }
 }
 
 #[test]

@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use pelton_model::{Builtin, Digest, Event, Json, NewEvent, Offset, Position, StreamControl, StreamPath, Timestamp};
+use pelton_model::{Builtin, Digest, Event, Incarnation, Json, NewEvent, Offset, Position, StreamControl, StreamPath, Timestamp};
 use proptest::prelude::*;
 
-use super::{Disk, append, event, keyed, millis, offset, open, path, slug};
+use super::{Disk, append, event, keyed, millis, offset, open, path, processor};
 use crate::{
-    Append, Checkpoint, CheckpointChange, CheckpointWrite, Committed, Component, KeyReuse, PageLimit, Refusal, Store, Write, Written,
+    Append, Checkpoint, CheckpointChange, CheckpointWrite, Committed, Component, ControlChange, KeyReuse, PageLimit, Refusal, Store, Write,
+    Written,
 };
 
 /// Everything that can be read from a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Model {
     streams: BTreeMap<StreamPath, (Vec<Event>, Arc<StreamControl>)>,
+    incarnations: BTreeMap<StreamPath, Incarnation>,
     order: Vec<Event>,
     checkpoints: BTreeMap<(StreamPath, String), Checkpoint>,
     components: BTreeMap<Digest, Vec<u8>>,
@@ -37,12 +39,17 @@ impl Model {
         let next = |(events, _): &(Vec<Event>, _)| offset(events.len() as u64 + 1);
         let old = |path| before.streams.get(path).cloned().unwrap_or_default();
         let moved = self.streams.iter().filter(|(path, stream)| next(&old(path)) != next(stream));
-        let changed = self.streams.iter().filter(|(path, (_, control))| old(path).1.processors != control.processors);
+        let changed = self.streams.iter().filter_map(|(path, (_, control))| {
+            let before = old(path).1;
+            let processors = before.processors != control.processors;
+            let pushes = before.subscriptions != control.subscriptions || before.transformers != control.transformers;
+            (processors || pushes).then(|| ControlChange { stream: path.clone(), processors, pushes, schedules: false })
+        });
         Committed {
             answers,
             moved: moved.map(|(path, stream)| (path.clone(), next(stream))).collect(),
             head: Position::FIRST.plus(self.order.len() as u64),
-            processors_changed: changed.map(|(path, _)| path.clone()).collect(),
+            controls_changed: changed.collect(),
         }
     }
 
@@ -53,12 +60,13 @@ impl Model {
         if let Some(component) = &write.component {
             self.components.insert(component.digest, component.bytes.clone());
         }
-        let mut written = Written { events: Vec::new(), recorded: 0 };
+        let mut written = Written { events: Vec::new(), recorded: 0, incarnation: None };
         for append in &write.appends {
             let (event, is_new) = self.append(append, write.key_reuse, now)?;
             written.events.push(event);
             written.recorded += usize::from(is_new);
         }
+        written.incarnation = write.appends.first().map(|append| self.incarnations[&append.stream]);
         Ok(written)
     }
 
@@ -94,6 +102,7 @@ impl Model {
         if let Some(parent) = path.parent() {
             self.begin(&parent, now);
         }
+        self.incarnations.insert(path.clone(), Incarnation::new(self.incarnations.len() as u64 + 1));
         self.record(path, &event("stream/initialized", &format!(r#"{{"projectSlug":"acme","path":"{path}"}}"#)), now);
         for ancestor in path.ancestors() {
             self.record(&ancestor, &event("stream/child-stream-created", &format!(r#"{{"childPath":"{path}"}}"#)), now);
@@ -120,12 +129,12 @@ impl Model {
     }
 
     fn checkpoint(&mut self, write: &CheckpointWrite) -> Result<(), Refusal> {
-        let key = (write.stream.clone(), write.slug.to_string());
+        let key = (write.stream.clone(), write.consumer.to_string());
         let stored = self.checkpoints.remove(&key);
         let found = stored.as_ref().map_or(0, |stored| stored.revision);
         if found != write.revision {
-            let (stream, slug) = (write.stream.clone(), write.slug.clone());
-            return Err(Refusal::StaleCheckpoint { stream, slug, expected: write.revision, found });
+            let (stream, consumer) = (write.stream.clone(), write.consumer.clone());
+            return Err(Refusal::StaleCheckpoint { stream, consumer, expected: write.revision, found });
         }
         if let CheckpointChange::Put { configured_offset, reduced, acknowledged, state } = write.change.clone() {
             let state = state.or(stored.map(|stored| stored.state)).unwrap_or_else(|| Json::parse("null").unwrap());
@@ -152,16 +161,17 @@ impl Model {
             let below: Vec<_> = order.iter().filter(|(_, event)| path.covers(&event.stream_path)).cloned().collect();
             assert_eq!(read_tree(store, path.as_str(), limit), below);
             for name in SLUGS {
-                if let Some(checkpoint) = store.checkpoint(&path, &slug(name)).unwrap() {
-                    model.checkpoints.insert((path.clone(), name.to_owned()), checkpoint);
+                if let Some(checkpoint) = store.checkpoint(&path, &processor(name)).unwrap() {
+                    model.checkpoints.insert((path.clone(), processor(name).to_string()), checkpoint);
                 }
             }
+            model.incarnations.insert(path.clone(), info.incarnation);
             model.streams.insert(path, (events, info.control));
         }
         for path in PATHS.map(path) {
             for name in SLUGS {
-                if let Some(checkpoint) = store.checkpoint(&path, &slug(name)).unwrap() {
-                    model.checkpoints.insert((path.clone(), name.to_owned()), checkpoint);
+                if let Some(checkpoint) = store.checkpoint(&path, &processor(name)).unwrap() {
+                    model.checkpoints.insert((path.clone(), processor(name).to_string()), checkpoint);
                 }
             }
             let children: Vec<_> = model.streams.keys().filter(|child| child.parent().as_ref() == Some(&path)).cloned().collect();
@@ -174,9 +184,9 @@ impl Model {
                 model.components.insert(digest, stored);
             }
         }
-        let with: Vec<_> =
-            model.streams.iter().filter(|(_, (_, control))| !control.processors.is_empty()).map(|(path, _)| path.clone()).collect();
-        assert_eq!(store.streams_with_processors().unwrap(), with);
+        let controls = model.streams.iter().map(|(path, (_, control))| (path.clone(), Arc::clone(control)));
+        let controls: Vec<_> = controls.filter(|(_, control)| **control != StreamControl::default()).collect();
+        assert_eq!(store.controls().unwrap(), controls);
         model.order = order.into_iter().map(|(_, event)| event).collect();
         model
     }
@@ -242,7 +252,7 @@ fn arbitrary_checkpoint() -> impl Strategy<Value = CheckpointWrite> {
     });
     let change = prop_oneof![4 => put, 1 => Just(CheckpointChange::Delete)];
     (prop::sample::select(&PATHS[..]), prop::sample::select(&SLUGS[..]), 0..3_u64, change)
-        .prop_map(|(stream, name, revision, change)| CheckpointWrite { stream: path(stream), slug: slug(name), revision, change })
+        .prop_map(|(stream, name, revision, change)| CheckpointWrite { stream: path(stream), consumer: processor(name), revision, change })
 }
 
 fn arbitrary_write() -> impl Strategy<Value = Write> {
@@ -254,6 +264,7 @@ fn arbitrary_write() -> impl Strategy<Value = Write> {
             key_reuse: if keep_first { KeyReuse::KeepFirst } else { KeyReuse::Refuse },
             component: component.map(|bytes| Component { digest: Digest::of(bytes), bytes: bytes.to_vec() }),
             checkpoint,
+            ..Write::default()
         },
     )
 }
@@ -268,7 +279,7 @@ pub(super) fn assert_same(mut found: Committed, expected: &Committed) {
     let paths: BTreeSet<_> = found.moved.iter().map(|(path, _)| path.clone()).collect();
     assert_eq!(paths.len(), found.moved.len());
     found.moved.sort();
-    found.processors_changed.sort();
+    found.controls_changed.sort_by(|one, other| one.stream.cmp(&other.stream));
     assert_eq!(format!("{found:#?}"), format!("{expected:#?}"));
 }
 

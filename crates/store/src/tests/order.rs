@@ -2,9 +2,10 @@
 
 use pelton_model::{Digest, Json, NewEvent, Offset, Position};
 
-use super::{Disk, append, commit, commit_one, event, keyed, millis, offset, open, outline, path, slug, unit};
+use super::{Disk, append, commit, commit_one, event, keyed, millis, offset, open, outline, path, processor, unit};
 use crate::{
-    CheckpointChange, CheckpointWrite, KeyReuse, PageLimit, Refusal, Write, keyspace::COMPONENT_CHUNK_BYTES_MAX, keyspace::RUN_BYTES_MAX,
+    CheckpointChange, CheckpointWrite, ControlChange, KeyReuse, PageLimit, Refusal, Write, keyspace::COMPONENT_CHUNK_BYTES_MAX,
+    keyspace::RUN_BYTES_MAX,
 };
 
 fn expecting(event: NewEvent, expected: u64) -> NewEvent {
@@ -128,7 +129,7 @@ fn a_checkpoint_is_only_replaced_by_who_knows_its_revision() {
     let put = |revision, state: Option<&str>| Write {
         checkpoint: Some(CheckpointWrite {
             stream: path("/a"),
-            slug: slug("p"),
+            consumer: processor("p"),
             revision,
             change: CheckpointChange::Put {
                 configured_offset: offset(2),
@@ -139,11 +140,11 @@ fn a_checkpoint_is_only_replaced_by_who_knows_its_revision() {
         }),
         ..unit(vec![append("/out", event("x", "{}"))])
     };
-    let read = || store.checkpoint(&path("/a"), &slug("p")).unwrap();
+    let read = || store.checkpoint(&path("/a"), &processor("p")).unwrap();
     assert_eq!(read(), None);
     commit_one(&mut writer, put(0, Some(r#"{"n":1}"#))).unwrap();
     let refusal = commit_one(&mut writer, put(0, Some("2"))).unwrap_err();
-    assert_eq!(refusal.to_string(), "the checkpoint of p on stream /a has revision 1, expected 0");
+    assert_eq!(refusal.to_string(), "the checkpoint of processor p on stream /a has revision 1, expected 0");
     assert_eq!(outline(&store, "/out").len(), 2, "the outbox goes with the checkpoint");
 
     let answers = commit(&mut writer, vec![put(1, None), put(1, Some("3")), put(2, None)]).answers;
@@ -152,7 +153,7 @@ fn a_checkpoint_is_only_replaced_by_who_knows_its_revision() {
     assert_eq!((checkpoint.revision, checkpoint.reduced, checkpoint.acknowledged), (3, 12, 2));
     assert_eq!((checkpoint.state.as_str(), checkpoint.state_digest), (r#"{"n":1}"#, Digest::of(br#"{"n":1}"#)));
 
-    let delete = CheckpointWrite { stream: path("/a"), slug: slug("p"), revision: 3, change: CheckpointChange::Delete };
+    let delete = CheckpointWrite { stream: path("/a"), consumer: processor("p"), revision: 3, change: CheckpointChange::Delete };
     commit_one(&mut writer, Write { checkpoint: Some(delete), ..Write::default() }).unwrap();
     assert_eq!(read(), None);
 }
@@ -161,7 +162,7 @@ fn a_checkpoint_is_only_replaced_by_who_knows_its_revision() {
 fn a_stale_checkpoint_is_told_before_anything_about_the_appends() {
     let (_, mut writer) = open(&Disk::default());
     commit_one(&mut writer, unit(vec![append("/a", event("stream/paused", "{}"))])).unwrap();
-    let checkpoint = CheckpointWrite { stream: path("/a"), slug: slug("p"), revision: 1, change: CheckpointChange::Delete };
+    let checkpoint = CheckpointWrite { stream: path("/a"), consumer: processor("p"), revision: 1, change: CheckpointChange::Delete };
     let write = Write { checkpoint: Some(checkpoint), ..unit(vec![append("/a", event("x", "{}"))]) };
     assert!(matches!(commit_one(&mut writer, write), Err(Refusal::StaleCheckpoint { found: 0, .. })));
 }
@@ -217,15 +218,18 @@ fn a_page_ends_before_the_limit_and_holds_at_least_one_event() {
 }
 
 #[test]
-fn processors_changed_names_the_streams_whose_processors_did() {
+fn a_commit_names_the_streams_whose_processors_or_subscriptions_it_changed() {
     let (store, mut writer) = open(&Disk::default());
     let configured = format!(r#"{{"slug":"p","component":{{"digest":"{}"}}}}"#, Digest::of(b"c"));
     let deploy = || unit(vec![append("/a", event("stream/processor/configured", &configured))]);
     let committed = commit(&mut writer, vec![unit(vec![append("/b", event("x", "{}"))]), deploy()]);
-    assert_eq!(committed.processors_changed, [path("/a")]);
-    assert_eq!(commit(&mut writer, vec![deploy()]).processors_changed, []);
-    assert_eq!(store.streams_with_processors().unwrap(), [path("/a")]);
+    let change = |processors, pushes| ControlChange { stream: path("/a"), processors, pushes, schedules: false };
+    assert_eq!(committed.controls_changed, [change(true, false)]);
+    assert_eq!(commit(&mut writer, vec![deploy()]).controls_changed, []);
+    assert_eq!(store.controls().unwrap().iter().map(|(stream, _)| stream).collect::<Vec<_>>(), [&path("/a")]);
     let removed = unit(vec![append("/a", event("stream/processor/removed", r#"{"slug":"p"}"#))]);
-    assert_eq!(commit(&mut writer, vec![removed]).processors_changed, [path("/a")]);
-    assert_eq!(store.streams_with_processors().unwrap(), []);
+    assert_eq!(commit(&mut writer, vec![removed]).controls_changed, [change(true, false)]);
+    assert_eq!(store.controls().unwrap(), []);
+    let subscribed = event("stream/subscription/configured", r#"{"slug":"p","type":"webhook","callbackUrl":"http://a/"}"#);
+    assert_eq!(commit(&mut writer, vec![unit(vec![append("/a", subscribed)])]).controls_changed, [change(false, true)]);
 }
