@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::event::{EventIssues, Issue};
 use crate::push::{SubscriptionConfigured, TransformerConfigured};
-use crate::{Breaker, Digest, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TypePatterns};
+use crate::{Breaker, Digest, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName, TypePatterns};
 
 macro_rules! builtins {
     ($($(#[$doc:meta])* $name:ident = $slug:literal,)*) => {
@@ -165,41 +165,50 @@ impl Builtin {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code, reason = "read by serde, to check the shape")]
-struct ChildStreamCreated {
-    child_path: StreamPath,
+/// Payload of `stream/initialized`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Initialized {
+    /// The tenant.
+    pub project_slug: TenantName,
+    pub path: StreamPath,
 }
 
-#[derive(Deserialize)]
+/// Payload of `stream/child-stream-created`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChildStreamCreated {
+    pub child_path: StreamPath,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MetadataUpdated {
     pub metadata: JsonObject,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[expect(dead_code, reason = "read by serde, to check the shape")]
-struct ErrorOccurred {
+pub(crate) struct ErrorOccurred {
     message: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(dead_code, reason = "read by serde, to check the shape")]
-struct InvalidEventAppended {
+pub(crate) struct InvalidEventAppended {
     raw_input: crate::Json,
     error: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OptionalReason {
     pub reason: Option<String>,
 }
 
 /// Payload of `stream/processor/configured` as the log keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProcessorConfigured {
     pub slug: Slug,
@@ -225,8 +234,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// A component by its digest. The size is added by the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A component by its digest. The size is added by the host. Who uploads one puts its bytes here, as base64 text (RFC 4648 with padding).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ComponentRef {
     pub digest: Digest,
@@ -235,7 +244,7 @@ pub struct ComponentRef {
 }
 
 /// Where `after-append` begins when a slug is first configured. A later version goes on where the one before it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum EffectsFrom {
     /// The event that configures the processor.
@@ -248,7 +257,7 @@ pub enum EffectsFrom {
 }
 
 /// What happens to events that piled up while a deployment could not run: after a restart, a park or an upgrade.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum CatchUp {
     /// `after-append` is called for each.
@@ -261,7 +270,7 @@ pub enum CatchUp {
 }
 
 /// What a processor may lower of its tenant's [`Quotas`](crate::Quotas), under the same names.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ProcessorLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -279,7 +288,7 @@ pub struct ProcessorLimits {
 }
 
 /// Payload of `stream/processor/activated`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Activated {
     pub slug: Slug,
@@ -291,7 +300,7 @@ pub struct Activated {
 }
 
 /// Payload of `stream/processor/rejected`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejected {
     pub slug: Slug,
@@ -303,7 +312,7 @@ pub struct Rejected {
 }
 
 /// Payload of `stream/processor/parked`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Parked {
     pub slug: Slug,
@@ -320,7 +329,7 @@ pub struct Parked {
     pub reason: Reason,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     Reduce,
@@ -328,7 +337,7 @@ pub enum Phase {
 }
 
 /// Payload of `stream/processor/resumed` and `stream/subscription/resumed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Resumed {
     pub slug: Slug,
@@ -340,7 +349,7 @@ pub struct Resumed {
 }
 
 /// Payload of `stream/processor/removed`, `stream/subscription/removed` and `stream/jsonata-transformer-removed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Removed {
     pub slug: Slug,

@@ -149,6 +149,22 @@ impl fmt::Debug for JsonObject {
     }
 }
 
+impl utoipa::ToSchema for Json {}
+
+impl utoipa::PartialSchema for Json {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        crate::schema::any("Any JSON value; nesting to 127 levels, no duplicate keys.")
+    }
+}
+
+impl utoipa::ToSchema for JsonObject {}
+
+impl utoipa::PartialSchema for JsonObject {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        crate::schema::object("Any JSON object; nesting to 127 levels, no duplicate keys.")
+    }
+}
+
 impl Serialize for Json {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;

@@ -23,11 +23,12 @@ mod numbers;
 mod pattern;
 mod push;
 mod quotas;
+mod schema;
 
 pub use breaker::{Breaker, Bucket};
 pub use builtin::{
-    Activated, Builtin, CatchUp, ComponentRef, EffectsFrom, Parked, Phase, ProcessorConfigured, ProcessorLimits, Reason, Rejected, Removed,
-    Resumed, attach_component,
+    Activated, Builtin, CatchUp, ChildStreamCreated, ComponentRef, EffectsFrom, Initialized, Parked, Phase, ProcessorConfigured,
+    ProcessorLimits, Reason, Rejected, Removed, Resumed, attach_component,
 };
 pub use control::{Pause, ProcessorControl, Skip, StreamControl, Version};
 pub use event::{Event, EventIssues, Issue, NewEvent, Source};

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 macro_rules! place {
-    ($(#[$doc:meta])* $name:ident, $(#[$first:meta])* FIRST) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident, $(#[$first:meta])* FIRST) => {
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "u64", into = "u64")]
         pub struct $name(u64);
@@ -36,6 +36,14 @@ macro_rules! place {
             #[must_use]
             pub const fn plus(self, count: u64) -> Self {
                 Self(self.0 + count)
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                crate::schema::integer(concat!($($doc, " "),*).trim(), 1)
             }
         }
 
@@ -89,6 +97,14 @@ impl Incarnation {
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
+    }
+}
+
+impl utoipa::ToSchema for Incarnation {}
+
+impl utoipa::PartialSchema for Incarnation {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        crate::schema::integer("Tells a stream from one that had its path before it was destroyed.", 1)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Event types with `*` for any run of characters, also none. Empty means that nothing matches.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct TypePatterns(Vec<String>);
 

@@ -12,7 +12,7 @@ use crate::{JsonObject, Offset, Reason, Slug, TypePatterns};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SubscriptionConfigured {
-    #[schema(value_type = String, example = "audit")]
+    #[schema(example = "audit")]
     pub slug: Slug,
     #[serde(rename = "type")]
     pub kind: SubscriptionKind,
@@ -27,7 +27,6 @@ pub struct SubscriptionConfigured {
     pub jsonata_transform: Option<String>,
     /// Event types, with `*` for any run of characters; all if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>)]
     pub types: Option<TypePatterns>,
     /// Where delivery begins. If absent, a slug that was configured before goes on where it was, and a new one begins now.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,7 +63,6 @@ pub enum DeliverFrom {
     /// The first event of the stream.
     Start,
     /// `{ "offset": n }`
-    #[schema(value_type = u64)]
     Offset(Offset),
 }
 
@@ -72,12 +70,9 @@ pub enum DeliverFrom {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SubscriptionParked {
-    #[schema(value_type = String)]
     pub slug: Slug,
-    #[schema(value_type = u64)]
     pub configured_offset: Offset,
     /// The event that could not be delivered.
-    #[schema(value_type = u64)]
     pub at_offset: Offset,
     pub attempts: u32,
     pub reason: Reason,
@@ -87,7 +82,7 @@ pub struct SubscriptionParked {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TransformerConfigured {
-    #[schema(value_type = String, example = "slack-commands")]
+    #[schema(example = "slack-commands")]
     pub slug: Slug,
     /// A JSONata expression on the whole event; where it is truthy the event is transformed.
     #[schema(example = "type = 'stream/invalid-event-appended' and payload.rawInput.command")]

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use pelton_model::{
-    Breaker, Bucket, Builtin, Digest, Event, Incarnation, Json, NewEvent, Offset, StreamControl, StreamPath, TenantName, Timestamp,
+    Breaker, Bucket, Builtin, ChildStreamCreated, Digest, Event, Incarnation, Initialized, Json, NewEvent, Offset, StreamControl,
+    StreamPath, Timestamp,
 };
 use redb::Database;
 use serde::Serialize;
@@ -349,9 +350,9 @@ impl<'a> Decider<'a> {
                 unit: None,
             });
             self.counters.next_stream += 1;
-            let payload = Initialized { project_slug: &self.options.tenant, path: &path };
+            let payload = Initialized { project_slug: self.options.tenant.clone(), path: path.clone() };
             self.record(unit, begun, NewEvent::builtin(Builtin::Initialized, &payload), Origin::Announcement);
-            let announcement = NewEvent::builtin(Builtin::ChildStreamCreated, &ChildStreamCreated { child_path: &path });
+            let announcement = NewEvent::builtin(Builtin::ChildStreamCreated, &ChildStreamCreated { child_path: path.clone() });
             for ancestor in path.ancestors() {
                 let stream =
                     self.find(&ancestor)?.ok_or_else(|| Malformed("missing, though a stream below it exists").at(&STREAMS, &ancestor))?;
@@ -594,21 +595,8 @@ struct Checked {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Initialized<'a> {
-    project_slug: &'a TenantName,
-    path: &'a StreamPath,
-}
-
-#[derive(Serialize)]
 struct Paused {
     reason: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ChildStreamCreated<'a> {
-    child_path: &'a StreamPath,
 }
 
 /// Whether an append under a known key asks for the event that is stored. Who repeats a request repeats its text, so texts are compared.
