@@ -118,6 +118,8 @@ impl Builtin {
                 | Self::ErrorOccurred
                 | Self::CircuitBreakerConfigured
                 | Self::ScheduleCancelled
+                | Self::ScheduleExecutionStarted
+                | Self::ScheduleExecutionFinished
                 | Self::SubscriptionRemoved
                 | Self::SubscriptionParked
                 | Self::SubscriptionResumed
