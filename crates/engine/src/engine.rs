@@ -13,18 +13,21 @@ use pelton_wasm::{Sandbox, SandboxOptions};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::components::Components;
+use crate::push::Courier;
 use crate::secrets::Vault;
 use crate::tenant::Shared;
 use crate::writer::now;
 use crate::{EngineError, Tenant};
 
 /// How an [`Engine`] is set up.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EngineOptions {
     pub data_dir: PathBuf,
     pub quotas: Quotas,
     /// Holds the key that secrets are sealed with; made on the first start.
     pub master_key_file: PathBuf,
+    /// Carries webhooks and WebSocket frames out of the host.
+    pub courier: Arc<dyn Courier>,
     /// Whether the circuit breaker of a stream counts every append, also where it is not configured.
     pub breaker_counts_all: bool,
     /// Page cache of all open tenants together, in bytes.
@@ -136,8 +139,12 @@ impl Engine {
         let (engine, path) = (Arc::clone(&self.0), self.path(name));
         let open = OpenOptions { tenant: name.clone(), cache_bytes, breaker_counts_all: self.0.options.breaker_counts_all };
         let result = tokio::task::spawn_blocking(move || {
-            let shared =
-                Shared { quotas: Arc::clone(&engine.quotas), components: Arc::clone(&engine.components), vault: Arc::clone(&engine.vault) };
+            let shared = Shared {
+                quotas: Arc::clone(&engine.quotas),
+                components: Arc::clone(&engine.components),
+                vault: Arc::clone(&engine.vault),
+                courier: Arc::clone(&engine.options.courier),
+            };
             Tenant::open(&path, &open, shared)
         })
         .await?;

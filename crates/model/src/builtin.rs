@@ -185,7 +185,7 @@ impl Builtin {
             Self::ScheduleConfigured => ScheduleConfigured::parse(payload).map(drop),
             Self::ScheduleCancelled => fits::<ScheduleCancelled>(payload),
             Self::SubscriptionConfigured => SubscriptionConfigured::parse(payload).map(drop),
-            Self::TransformerConfigured => fits::<TransformerConfigured>(payload),
+            Self::TransformerConfigured => TransformerConfigured::parse(payload).map(drop),
             Self::ProcessorConfigured => fits::<ProcessorConfigured>(payload),
             Self::SubscriptionResumed | Self::ProcessorResumed => fits::<Resumed>(payload),
             Self::SubscriptionRemoved | Self::TransformerRemoved | Self::ProcessorRemoved => fits::<Removed>(payload),
