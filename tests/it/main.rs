@@ -24,5 +24,6 @@ mod parked;
 mod read;
 mod rejected;
 mod replaced;
+mod schedules;
 mod secrets;
 mod tolerance;

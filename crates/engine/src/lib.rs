@@ -12,6 +12,7 @@
 //! - `actor`: the life of one processor: deploy, run, park, replace, remove
 //! - `deploy`: from a configured version to one that may run
 //! - `runner`: reduce and after-append, page by page, and the commit of what they did
+//! - `scheduler`: what is appended at its time
 //! - `secrets`: values that are sealed on disk
 
 mod actor;
@@ -22,6 +23,7 @@ mod error;
 mod feed;
 mod proposal;
 mod runner;
+mod scheduler;
 mod secrets;
 mod supervisor;
 mod tails;

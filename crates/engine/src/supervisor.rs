@@ -1,4 +1,4 @@
-//! One task a tenant: sees to it that every processor the log knows has its actor.
+//! One task a tenant: sees to it that every processor the log knows has its actor, and the tenant its scheduler.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::actor::Actor;
+use crate::scheduler::Scheduler;
 use crate::tenant::{Busy, Core, becomes_true};
 
 pub(crate) struct Supervisor {
@@ -23,22 +24,32 @@ impl Supervisor {
     /// there is to do.
     pub async fn run(mut self, starting: Busy) {
         let mut actors = Actors::default();
-        match self.core.store.controls() {
-            Ok(streams) => streams.iter().for_each(|(stream, _)| self.attend(stream, &mut actors)),
-            Err(error) => tracing::error!(tenant = %self.core.name, %error, "the processors of this tenant could not be read"),
-        }
+        let streams = self.core.store.controls().unwrap_or_else(|error| {
+            tracing::error!(tenant = %self.core.name, %error, "what the streams of this tenant have to do could not be read");
+            Vec::new()
+        });
+        streams.iter().filter(|(_, control)| !control.processors.is_empty()).for_each(|(stream, _)| self.attend(stream, &mut actors));
+        let (schedules, schedules_changed) = mpsc::unbounded_channel();
+        let scheduler = Scheduler::new(&self.core, schedules_changed, self.stop.clone());
+        actors.tasks.spawn(scheduler.run(streams, Busy::begin(&self.core)));
         drop(starting);
         loop {
             tokio::select! {
                 () = becomes_true(&mut self.stop) => break,
                 change = self.changed.recv() => match change {
-                    Some(ControlChange { stream, processors: true, .. }) => self.attend(&stream, &mut actors),
-                    Some(_) => {}
+                    Some(ControlChange { stream, processors, schedules: ticks, .. }) => {
+                        if processors {
+                            self.attend(&stream, &mut actors);
+                        }
+                        if ticks && schedules.send(stream).is_err() {
+                            tracing::debug!(tenant = %self.core.name, "the scheduler has ended");
+                        }
+                    }
                     None => break,
                 },
                 Some(ended) = actors.tasks.join_next() => {
                     if let Err(error) = ended {
-                        tracing::error!(tenant = %self.core.name, %error, "a processor's task failed");
+                        tracing::error!(tenant = %self.core.name, %error, "a task of this tenant failed");
                     }
                 }
             }

@@ -46,6 +46,8 @@ pub(crate) struct Core {
     /// Steps of processors that run at the same time.
     pub turns: Arc<Semaphore>,
     busy: AtomicUsize,
+    /// When something has to be done without anybody asking for it, by who has to do it.
+    due: Mutex<HashMap<String, Timestamp>>,
     progress: Mutex<HashMap<(StreamPath, Slug), Progress>>,
     progress_moves: watch::Sender<u64>,
 }
@@ -126,6 +128,7 @@ impl Tenant {
             vault,
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             busy: AtomicUsize::new(0),
+            due: Mutex::default(),
             progress: Mutex::default(),
             progress_moves: watch::Sender::new(0),
         });
@@ -169,7 +172,7 @@ impl Tenant {
                     self.core.writer.write(Write { component: Some(component), ..Write::default() }).await?;
                 }
             } else {
-                self.fill_in_size(&mut event)?;
+                self.core.fill_in_size(&mut event)?;
             }
             write.appends.push(Append { stream: stream.clone(), event });
         }
@@ -255,19 +258,6 @@ impl Tenant {
     /// [`SecretError`]
     pub async fn delete_secret(&self, id: &str) -> Result<bool, SecretError> {
         secrets::delete(&self.core.store, &self.core.writer, id).await
-    }
-
-    /// The log keeps digest and size, also where only the digest was given.
-    fn fill_in_size(&self, event: &mut pelton_model::NewEvent) -> Result<(), AppendError> {
-        if Builtin::of(event.event_type.as_str()) != Some(Builtin::ProcessorConfigured) {
-            return Ok(());
-        }
-        let Ok(mut configured) = event.payload.to::<ProcessorConfigured>() else { return Ok(()) };
-        let size =
-            self.core.store.component_size(&configured.component.digest).map_err(|error| AppendError::Unavailable(error.to_string()))?;
-        configured.component.size = size.or(configured.component.size);
-        event.payload = JsonObject::of(&configured);
-        Ok(())
     }
 
     /// One page of a stream, from `from` on. Blocking.
@@ -374,6 +364,11 @@ impl Tenant {
         Ok(view.event_count >= offset.get())
     }
 
+    /// When it must be open though nobody uses it: for a schedule, or for another attempt at a delivery.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.core.lock_due().values().min().copied()
+    }
+
     /// Whether closing it now would interrupt something.
     pub(crate) fn is_busy(&self) -> bool {
         self.core.busy.load(Ordering::Acquire) > 0
@@ -429,6 +424,32 @@ impl Core {
             control: info.control,
             processors,
         })
+    }
+
+    /// The log keeps digest and size, also where only the digest was given.
+    pub fn fill_in_size(&self, event: &mut pelton_model::NewEvent) -> Result<(), AppendError> {
+        if Builtin::of(event.event_type.as_str()) != Some(Builtin::ProcessorConfigured) {
+            return Ok(());
+        }
+        let Ok(mut configured) = event.payload.to::<ProcessorConfigured>() else { return Ok(()) };
+        let size = self.store.component_size(&configured.component.digest).map_err(|error| AppendError::Unavailable(error.to_string()))?;
+        configured.component.size = size.or(configured.component.size);
+        event.payload = JsonObject::of(&configured);
+        Ok(())
+    }
+
+    /// Notes when `who` has something to do, or that nothing is to come.
+    pub fn set_due(&self, who: &str, at: Option<Timestamp>) {
+        let mut due = self.lock_due();
+        match at {
+            Some(at) => drop(due.insert(who.to_owned(), at)),
+            None => drop(due.remove(who)),
+        }
+    }
+
+    /// A panic elsewhere leaves at worst a time that is corrected when its owner next looks.
+    fn lock_due(&self) -> std::sync::MutexGuard<'_, HashMap<String, Timestamp>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn publish_progress(&self, stream: &StreamPath, slug: &Slug, progress: Progress) {

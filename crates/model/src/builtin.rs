@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::event::{EventIssues, Issue};
 use crate::push::{SubscriptionConfigured, TransformerConfigured};
-use crate::{Breaker, Digest, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName, TypePatterns};
+use crate::schedule::{AppendScheduled, ScheduleCancelled, ScheduleConfigured};
+use crate::{Breaker, Digest, Event, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName, TypePatterns};
 
 macro_rules! builtins {
     ($($(#[$doc:meta])* $name:ident = $slug:literal,)*) => {
@@ -49,6 +50,15 @@ builtins! {
     Resumed = "resumed",
     /// How many events the stream takes before it is paused.
     CircuitBreakerConfigured = "circuit-breaker/configured",
+    /// Stands for the `stream/schedule/configured` that the host writes right after it.
+    AppendScheduled = "append-scheduled",
+    /// Appends an event at a time, or at many.
+    ScheduleConfigured = "schedule/configured",
+    ScheduleCancelled = "schedule/cancelled",
+    /// Precedes what a schedule of the kind `every` appends; written by the host.
+    ScheduleExecutionStarted = "schedule/internal/execution-started",
+    /// Follows what a schedule appends, in the same commit; written by the host.
+    ScheduleExecutionFinished = "schedule/internal/execution-finished",
     /// Sends every event of the stream to an address.
     SubscriptionConfigured = "subscription/configured",
     SubscriptionRemoved = "subscription/removed",
@@ -72,14 +82,7 @@ builtins! {
 }
 
 /// Slugs of the design that this version does not act on yet. Refused, for an event that silently does nothing misleads.
-const PLANNED: &[&str] = &[
-    "append-scheduled",
-    "schedule/configured",
-    "schedule/cancelled",
-    "schedule/internal/execution-started",
-    "schedule/internal/execution-finished",
-    "dynamic-worker/configured",
-];
+const PLANNED: &[&str] = &["dynamic-worker/configured"];
 
 const ALIAS_PREFIX: &str = "https://events.iterate.com/events/stream/";
 
@@ -104,7 +107,13 @@ impl Builtin {
     pub const fn is_host_only(self) -> bool {
         matches!(
             self,
-            Self::Initialized | Self::SubscriptionParked | Self::ProcessorActivated | Self::ProcessorRejected | Self::ProcessorParked
+            Self::Initialized
+                | Self::ScheduleExecutionStarted
+                | Self::ScheduleExecutionFinished
+                | Self::SubscriptionParked
+                | Self::ProcessorActivated
+                | Self::ProcessorRejected
+                | Self::ProcessorParked
         )
     }
 
@@ -118,6 +127,9 @@ impl Builtin {
                 | Self::Resumed
                 | Self::ErrorOccurred
                 | Self::CircuitBreakerConfigured
+                | Self::ScheduleCancelled
+                | Self::ScheduleExecutionStarted
+                | Self::ScheduleExecutionFinished
                 | Self::SubscriptionRemoved
                 | Self::SubscriptionParked
                 | Self::SubscriptionResumed
@@ -152,20 +164,36 @@ impl Builtin {
         Ok(component)
     }
 
+    /// The event that the host records right after this one, in the same commit.
+    #[must_use]
+    pub fn consequence(self, event: &Event) -> Option<NewEvent> {
+        match self {
+            Self::AppendScheduled => event.payload.to::<AppendScheduled>().ok()?.configured(event),
+            _ => None,
+        }
+    }
+
     fn check(self, payload: &JsonObject) -> Result<(), EventIssues> {
         fn fits<'a, T: Deserialize<'a>>(payload: &'a JsonObject) -> Result<(), EventIssues> {
             payload.to::<T>().map(drop).map_err(|error| EventIssues::one("payload", error.to_string()))
         }
         match self {
-            Self::Initialized | Self::SubscriptionParked | Self::ProcessorActivated | Self::ProcessorRejected | Self::ProcessorParked => {
-                Ok(())
-            }
+            Self::Initialized
+            | Self::ScheduleExecutionStarted
+            | Self::ScheduleExecutionFinished
+            | Self::SubscriptionParked
+            | Self::ProcessorActivated
+            | Self::ProcessorRejected
+            | Self::ProcessorParked => Ok(()),
             Self::ChildStreamCreated => fits::<ChildStreamCreated>(payload),
             Self::MetadataUpdated => fits::<MetadataUpdated>(payload),
             Self::ErrorOccurred => fits::<ErrorOccurred>(payload),
             Self::InvalidEventAppended => fits::<InvalidEventAppended>(payload),
             Self::Paused | Self::Resumed => fits::<OptionalReason>(payload),
             Self::CircuitBreakerConfigured => fits::<Breaker>(payload),
+            Self::AppendScheduled => AppendScheduled::parse(payload).map(drop),
+            Self::ScheduleConfigured => ScheduleConfigured::parse(payload).map(drop),
+            Self::ScheduleCancelled => fits::<ScheduleCancelled>(payload),
             Self::SubscriptionConfigured => SubscriptionConfigured::parse(payload).map(drop),
             Self::TransformerConfigured => fits::<TransformerConfigured>(payload),
             Self::ProcessorConfigured => fits::<ProcessorConfigured>(payload),
@@ -470,7 +498,7 @@ mod tests {
                 "payload.component: expected base64",
             ),
             (r#"{"type":"stream/processor/activated"}"#, "type: only the host appends"),
-            (r#"{"type":"stream/schedule/configured"}"#, "is not supported by this version"),
+            (r#"{"type":"stream/dynamic-worker/configured"}"#, "is not supported by this version"),
             (r#"{"type":"stream/nonsense"}"#, "is not a built-in event"),
         ] {
             let error = admit(text).unwrap_err();

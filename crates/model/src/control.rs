@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::builtin::{MetadataUpdated, OptionalReason};
 use crate::push::{SubscriptionConfigured, SubscriptionControl, SubscriptionParked, TransformerConfigured, TransformerControl};
+use crate::schedule::{ExecutionFinished, ScheduleCancelled, ScheduleConfigured, ScheduleControl};
 use crate::{
     Activated, Breaker, Builtin, Digest, EffectsFrom, Event, JsonObject, Offset, Parked, Phase, ProcessorConfigured, Reason, Rejected,
     Removed, Resumed, Slug, Timestamp,
@@ -22,6 +23,8 @@ pub struct StreamControl {
     /// Absent while the stream follows [`Breaker::DEFAULT`] for what processors append, and no limit for the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker: Option<Breaker>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<Slug, ScheduleControl>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub subscriptions: BTreeMap<Slug, SubscriptionControl>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -91,9 +94,12 @@ impl StreamControl {
     fn apply_builtin(&mut self, builtin: Builtin, event: &Event) -> Option<bool> {
         let before = self.clone();
         match builtin {
-            Builtin::Initialized | Builtin::ChildStreamCreated | Builtin::ErrorOccurred | Builtin::InvalidEventAppended => {
-                return Some(false);
-            }
+            Builtin::Initialized
+            | Builtin::ChildStreamCreated
+            | Builtin::ErrorOccurred
+            | Builtin::InvalidEventAppended
+            | Builtin::AppendScheduled
+            | Builtin::ScheduleExecutionStarted => return Some(false),
             Builtin::MetadataUpdated => self.metadata = Some(event.payload.to::<MetadataUpdated>().ok()?.metadata),
             Builtin::Paused => {
                 let reason = event.payload.to::<OptionalReason>().ok()?.reason;
@@ -101,6 +107,22 @@ impl StreamControl {
             }
             Builtin::Resumed => self.paused = None,
             Builtin::CircuitBreakerConfigured => self.breaker = Some(event.payload.to().ok()?),
+            Builtin::ScheduleConfigured => {
+                let configured: ScheduleConfigured = event.payload.to().ok()?;
+                let slug = configured.slug.clone();
+                match ScheduleControl::new(event, configured) {
+                    Some(schedule) => drop(self.schedules.insert(slug, schedule)),
+                    None => drop(self.schedules.remove(&slug)),
+                }
+            }
+            Builtin::ScheduleCancelled => drop(self.schedules.remove(&event.payload.to::<ScheduleCancelled>().ok()?.slug)),
+            Builtin::ScheduleExecutionFinished => {
+                let finished: ExecutionFinished = event.payload.to().ok()?;
+                let slug = finished.slug.clone();
+                if !self.schedules.get_mut(&slug)?.finish(finished) {
+                    self.schedules.remove(&slug);
+                }
+            }
             Builtin::SubscriptionConfigured => {
                 let configured: SubscriptionConfigured = event.payload.to().ok()?;
                 self.subscriptions.insert(configured.slug.clone(), SubscriptionControl::new(event.offset, configured));

@@ -23,6 +23,7 @@ mod numbers;
 mod pattern;
 mod push;
 mod quotas;
+mod schedule;
 mod schema;
 
 pub use breaker::{Breaker, Bucket};
@@ -41,3 +42,7 @@ pub use push::{
     TransformerControl,
 };
 pub use quotas::Quotas;
+pub use schedule::{
+    AppendScheduled, Due, ExecutionFinished, ExecutionOutcome, ExecutionStarted, Missed, Schedule, ScheduleCancelled, ScheduleConfigured,
+    ScheduleControl,
+};

@@ -6,8 +6,9 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::builtin::{ErrorOccurred, InvalidEventAppended, MetadataUpdated, OptionalReason};
 use crate::{
-    Activated, Breaker, Builtin, ChildStreamCreated, Initialized, Parked, ProcessorConfigured, Rejected, Removed, Resumed,
-    SubscriptionConfigured, SubscriptionParked, TransformerConfigured,
+    Activated, AppendScheduled, Breaker, Builtin, ChildStreamCreated, ExecutionFinished, ExecutionStarted, Initialized, Parked,
+    ProcessorConfigured, Rejected, Removed, Resumed, ScheduleCancelled, ScheduleConfigured, SubscriptionConfigured, SubscriptionParked,
+    TransformerConfigured,
 };
 
 impl Builtin {
@@ -26,6 +27,11 @@ impl Builtin {
             Self::InvalidEventAppended => of::<InvalidEventAppended>(named),
             Self::Paused | Self::Resumed => of::<OptionalReason>(named),
             Self::CircuitBreakerConfigured => of::<Breaker>(named),
+            Self::AppendScheduled => of::<AppendScheduled>(named),
+            Self::ScheduleConfigured => of::<ScheduleConfigured>(named),
+            Self::ScheduleCancelled => of::<ScheduleCancelled>(named),
+            Self::ScheduleExecutionStarted => of::<ExecutionStarted>(named),
+            Self::ScheduleExecutionFinished => of::<ExecutionFinished>(named),
             Self::SubscriptionConfigured => of::<SubscriptionConfigured>(named),
             Self::SubscriptionParked => of::<SubscriptionParked>(named),
             Self::SubscriptionResumed | Self::ProcessorResumed => of::<Resumed>(named),
@@ -50,6 +56,19 @@ impl Builtin {
             Self::Paused => r#"{"reason":"maintenance until noon"}"#,
             Self::Resumed => r#"{"reason":"done"}"#,
             Self::CircuitBreakerConfigured => r#"{"burstCapacity":500,"refillRatePerMinute":6000}"#,
+            Self::AppendScheduled => {
+                r#"{"slug":"reminder","append":{"type":"reminded","payload":{"what":"call Ada"}},"schedule":{"kind":"once-in","delaySeconds":3600}}"#
+            }
+            Self::ScheduleConfigured => {
+                r#"{"slug":"report","append":{"type":"report-wanted"},"schedule":{"kind":"cron","cron":"0 9 * * 1-5","timeZone":"Europe/Berlin"},"missed":"skip"}"#
+            }
+            Self::ScheduleCancelled => r#"{"slug":"report"}"#,
+            Self::ScheduleExecutionStarted => {
+                r#"{"slug":"heartbeat","scheduledAt":"2030-01-31T09:00:00.000Z","startedAt":"2030-01-31T09:00:00.004Z"}"#
+            }
+            Self::ScheduleExecutionFinished => {
+                r#"{"slug":"heartbeat","outcome":"succeeded","scheduledAt":"2030-01-31T09:00:00.000Z","nextRunAt":"2030-01-31T09:05:00.000Z"}"#
+            }
             Self::SubscriptionConfigured => {
                 r#"{"slug":"audit","type":"webhook","callbackUrl":"https://example.com/hook","jsonataFilter":"type = 'order-placed'","signingSecret":"audit-hook"}"#
             }
@@ -111,6 +130,8 @@ mod tests {
             // Those of the host are read by the fold, which passes over what it cannot read.
             let read = match builtin {
                 Builtin::Initialized => payload.to::<Initialized>().is_ok(),
+                Builtin::ScheduleExecutionStarted => payload.to::<ExecutionStarted>().is_ok(),
+                Builtin::ScheduleExecutionFinished => payload.to::<ExecutionFinished>().is_ok(),
                 Builtin::SubscriptionParked => payload.to::<SubscriptionParked>().is_ok(),
                 Builtin::ProcessorActivated => payload.to::<Activated>().is_ok(),
                 Builtin::ProcessorRejected => payload.to::<Rejected>().is_ok(),

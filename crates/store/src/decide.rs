@@ -267,9 +267,18 @@ impl<'a> Decider<'a> {
     }
 
     fn hold(&mut self, condition: Condition) -> Result<(), Stop> {
-        let (Condition::Is(path, _) | Condition::Exists(path) | Condition::IsNew(path)) = &condition;
-        let found = self.find(path)?.map(|stream| Incarnation::new(self.streams[stream].id));
+        let (Condition::Is(path, _) | Condition::Exists(path) | Condition::IsNew(path) | Condition::ScheduleDue { stream: path, .. }) =
+            &condition;
+        let known = self.find(path)?;
+        let found = known.map(|stream| Incarnation::new(self.streams[stream].id));
         let refusal = match (condition, found) {
+            (Condition::ScheduleDue { stream, slug, configured_offset, at }, _) => {
+                let schedule = known.and_then(|known| self.streams[known].control.schedules.get(&slug));
+                if schedule.is_some_and(|schedule| schedule.configured_offset == configured_offset && schedule.next_run_at == at) {
+                    return Ok(());
+                }
+                Refusal::ScheduleChanged { stream, slug }
+            }
             (Condition::Is(_, expected), Some(found)) if expected == found => return Ok(()),
             (Condition::Is(stream, expected), found) => Refusal::IncarnationMismatch { stream, expected, found },
             (Condition::Exists(_), Some(_)) | (Condition::IsNew(_), None) => return Ok(()),
@@ -401,6 +410,12 @@ impl<'a> Decider<'a> {
             if matches!(builtin, Builtin::Paused | Builtin::Resumed | Builtin::CircuitBreakerConfigured) {
                 stream.bucket = None;
             }
+            let consequence = builtin.consequence(&event);
+            unit.recorded.push(Recorded { stream: stream_index, event, origin });
+            if let Some(consequence) = consequence {
+                self.record(unit, stream_index, consequence, Origin::Consequence);
+            }
+            return;
         }
         unit.recorded.push(Recorded { stream: stream_index, event, origin });
     }
@@ -583,7 +598,7 @@ fn control_change(stream: &StreamPath, before: &StreamControl, now: &StreamContr
         stream: stream.clone(),
         processors: before.processors != now.processors,
         pushes: before.subscriptions != now.subscriptions || before.transformers != now.transformers,
-        schedules: false,
+        schedules: before.schedules != now.schedules || (!now.schedules.is_empty() && before.paused != now.paused),
     };
     (change.processors || change.pushes || change.schedules).then_some(change)
 }

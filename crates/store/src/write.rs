@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pelton_model::{Consumer, Digest, Event, Incarnation, Json, NewEvent, Offset, Position, StreamPath, Timestamp};
+use pelton_model::{Consumer, Digest, Event, Incarnation, Json, NewEvent, Offset, Position, Slug, StreamPath, Timestamp};
 
 use crate::cache::StreamCache;
 use crate::decide::{Decider, Decision};
@@ -90,6 +90,13 @@ pub enum Condition {
     Is(StreamPath, Incarnation),
     Exists(StreamPath),
     IsNew(StreamPath),
+    /// The schedule is still the one that has this tick to come.
+    ScheduleDue {
+        stream: StreamPath,
+        slug: Slug,
+        configured_offset: Offset,
+        at: Timestamp,
+    },
 }
 
 /// A change of a secret. The value is what the engine sealed; the store knows no more of it.
@@ -194,6 +201,8 @@ pub enum Refusal {
     StaleCheckpoint { stream: StreamPath, consumer: Consumer, expected: u64, found: u64 },
     #[error("stream {stream} is incarnation {}, expected {expected}", or_none(*.found))]
     IncarnationMismatch { stream: StreamPath, expected: Incarnation, found: Option<Incarnation> },
+    #[error("schedule {slug} of stream {stream} was changed or cancelled meanwhile")]
+    ScheduleChanged { stream: StreamPath, slug: Slug },
     #[error("stream {stream} does not exist")]
     NoSuchStream { stream: StreamPath },
     #[error("stream {stream} exists already, as incarnation {found}")]

@@ -143,7 +143,9 @@ impl From<AppendError> for Problem {
             }
             AppendError::Refused(Refusal::NoSuchStream { .. }) => Self::new("no-such-stream", detail),
             AppendError::Refused(Refusal::StreamExists { found, .. }) => Self::new("stream-exists", detail).with("found", found.get()),
-            AppendError::Refused(Refusal::StaleCheckpoint { .. }) => Self::new("checkpoint-conflict", detail),
+            AppendError::Refused(Refusal::StaleCheckpoint { .. } | Refusal::ScheduleChanged { .. }) => {
+                Self::new("checkpoint-conflict", detail)
+            }
             AppendError::EventTooLarge { max, .. } => Self::new("event-too-large", detail).with("max", max),
             AppendError::BatchTooLarge { max, .. } => Self::new("batch-too-large", detail).with("max", max),
             AppendError::PathTooDeep { max, .. } => Self::new("path-too-deep", detail).with("max", max),

@@ -7,7 +7,10 @@ use std::time::Duration;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use pelton_engine::{ProcessorView, StreamView, Tenant};
-use pelton_model::{Breaker, Digest, Incarnation, Json, JsonObject, Offset, Parked, Rejected, Slug, StreamPath, TenantName, Version};
+use pelton_model::{
+    Breaker, Digest, ExecutionFinished, Incarnation, Json, JsonObject, Missed, Offset, Parked, Rejected, Schedule, ScheduleConfigured,
+    ScheduleControl, Slug, StreamPath, TenantName, Version,
+};
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
@@ -62,6 +65,8 @@ pub struct StateBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     paused_at: Option<String>,
     circuit_breaker: BreakerBody,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    schedules: BTreeMap<&'a Slug, ScheduleBody<'a>>,
     processors: BTreeMap<&'a Slug, ProcessorBody<'a>>,
 }
 
@@ -72,6 +77,19 @@ struct BreakerBody {
     breaker: Breaker,
     /// Whether the stream says so itself; if not, only what processors append is counted.
     configured: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ScheduleBody<'a> {
+    append: &'a Json,
+    schedule: &'a Schedule,
+    missed: Missed,
+    configured_offset: Offset,
+    next_run_at: String,
+    runs: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<&'a ExecutionFinished>,
 }
 
 #[derive(Serialize)]
@@ -128,7 +146,23 @@ impl<'a> StateBody<'a> {
                 breaker: view.control.breaker.unwrap_or(Breaker::DEFAULT),
                 configured: view.control.breaker.is_some(),
             },
+            schedules: view.control.schedules.iter().map(|(slug, schedule)| (slug, ScheduleBody::of(schedule))).collect(),
             processors: view.processors.iter().map(|processor| (&processor.slug, ProcessorBody::of(processor))).collect(),
+        }
+    }
+}
+
+impl<'a> ScheduleBody<'a> {
+    fn of(control: &'a ScheduleControl) -> Self {
+        let ScheduleConfigured { append, schedule, missed, .. } = &control.configured;
+        Self {
+            append,
+            schedule,
+            missed: *missed,
+            configured_offset: control.configured_offset,
+            next_run_at: wire::time(control.next_run_at),
+            runs: control.runs,
+            last: control.last.as_ref(),
         }
     }
 }

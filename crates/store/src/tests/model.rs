@@ -43,7 +43,9 @@ impl Model {
             let before = old(path).1;
             let processors = before.processors != control.processors;
             let pushes = before.subscriptions != control.subscriptions || before.transformers != control.transformers;
-            (processors || pushes).then(|| ControlChange { stream: path.clone(), processors, pushes, schedules: false })
+            let schedules = before.schedules != control.schedules || (!control.schedules.is_empty() && before.paused != control.paused);
+            let change = || ControlChange { stream: path.clone(), processors, pushes, schedules };
+            (processors || pushes || schedules).then(change)
         });
         Committed {
             answers,

@@ -4,7 +4,7 @@ use pelton_model::{Digest, Json, NewEvent, Offset, Position};
 
 use super::{Disk, append, commit, commit_one, event, keyed, millis, offset, open, outline, path, processor, unit};
 use crate::{
-    CheckpointChange, CheckpointWrite, ControlChange, KeyReuse, PageLimit, Refusal, Write, keyspace::COMPONENT_CHUNK_BYTES_MAX,
+    CheckpointChange, CheckpointWrite, Condition, ControlChange, KeyReuse, PageLimit, Refusal, Write, keyspace::COMPONENT_CHUNK_BYTES_MAX,
     keyspace::RUN_BYTES_MAX,
 };
 
@@ -215,6 +215,39 @@ fn a_page_ends_before_the_limit_and_holds_at_least_one_event() {
     assert_eq!(read(offset(6)..offset(6), 100, 1000), (0, 6));
     assert_eq!(read(offset(11)..offset(99), 100, 1000), (0, 11));
     assert_eq!(read(offset(50)..offset(99), 100, 1000), (0, 50));
+}
+
+#[test]
+fn what_an_event_stands_for_follows_it_in_the_same_commit() {
+    let (store, mut writer) = open(&Disk::default());
+    let scheduled = r#"{"slug":"s","append":{"type":"tick"},"schedule":{"kind":"once-in","delaySeconds":5}}"#;
+    let written =
+        commit_one(&mut writer, unit(vec![append("/a", event("stream/append-scheduled", scheduled)), append("/a", event("x", "{}"))]))
+            .unwrap();
+    assert_eq!((written.events.len(), written.recorded, written.events[1].offset), (2, 2, offset(4)));
+    assert_eq!(outline(&store, "/a"), ["1 stream/initialized", "2 stream/append-scheduled", "3 stream/schedule/configured", "4 x"]);
+}
+
+#[test]
+fn a_tick_is_written_only_while_its_schedule_is_the_one_that_was_due() {
+    let (_store, mut writer) = open(&Disk::default());
+    let configure = |delay: u64| {
+        let payload = format!(r#"{{"slug":"s","append":{{"type":"tick"}},"schedule":{{"kind":"once-in","delaySeconds":{delay}}}}}"#);
+        unit(vec![append("/a", event("stream/schedule/configured", &payload))])
+    };
+    let tick = |configured: u64, at: u64| {
+        let slug = pelton_model::Slug::new("s").unwrap();
+        let due = Condition::ScheduleDue { stream: path("/a"), slug, configured_offset: offset(configured), at: millis(at) };
+        Write { conditions: vec![due], ..unit(vec![append("/a", event("tick", "{}"))]) }
+    };
+    commit_one(&mut writer, configure(5)).unwrap();
+    assert!(matches!(commit_one(&mut writer, tick(2, 5_000)), Err(Refusal::ScheduleChanged { .. })));
+    commit_one(&mut writer, tick(2, 5_001)).unwrap();
+    commit_one(&mut writer, configure(5)).unwrap();
+    assert!(matches!(commit_one(&mut writer, tick(2, 5_001)), Err(Refusal::ScheduleChanged { .. })));
+    commit_one(&mut writer, tick(4, 5_001)).unwrap();
+    commit_one(&mut writer, unit(vec![append("/a", event("stream/schedule/cancelled", r#"{"slug":"s"}"#))])).unwrap();
+    assert!(matches!(commit_one(&mut writer, tick(4, 5_001)), Err(Refusal::ScheduleChanged { .. })));
 }
 
 #[test]
