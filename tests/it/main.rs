@@ -7,7 +7,11 @@
 mod support;
 
 mod append;
+mod append_formats;
+mod bad_input;
 mod breaker;
+mod cloudevents;
+mod compat;
 mod configured;
 mod destroy;
 mod durability;

@@ -50,6 +50,12 @@ impl Server {
         self.client = Client { base, ..self.client.clone() };
     }
 
+    /// As [`Server::start_again`], with other options.
+    pub fn start_again_with(&mut self, args: &[&str]) {
+        self.args = args.iter().map(ToString::to_string).collect();
+        self.start_again();
+    }
+
     pub fn kill_and_start_again(&mut self) {
         self.kill();
         self.start_again();

@@ -161,7 +161,6 @@ fn the_key_of_an_invalid_event_is_not_used_up() {
 fn a_builtin_type_cannot_be_borrowed() {
     let server = Server::start();
     for (body, error) in [
-        (json!({ "type": "stream/initialized" }), "only the host"),
         (json!({ "type": "stream/processor/activated", "payload": { "slug": "p" } }), "only the host"),
         (json!({ "type": "https://events.iterate.com/events/stream/processor/parked" }), "only the host"),
         (json!({ "type": "stream/no-such-thing" }), "reserved"),

@@ -43,6 +43,9 @@ pub struct Options {
     /// Seconds after which a tenant that nobody uses is closed.
     #[arg(long, env = "PELTON_IDLE_SECONDS", default_value = "60")]
     idle_seconds: u64,
+    /// Answer as another service does where the two differ, for its clients.
+    #[arg(long, env = "PELTON_COMPAT")]
+    compat: Option<http::Compat>,
     /// How log lines on standard error look. What is logged is set by `PELTON_LOG`, such as `info` or `pelton_engine=debug`.
     #[arg(long, env = "PELTON_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -95,7 +98,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     announce(address).map_err(io("writing to standard output"))?;
 
     let (stop, stopping) = watch::channel(false);
-    let app = http::router(http::App { engine: engine.clone(), stopping: stopping.clone() });
+    let app = http::router(http::App { engine: engine.clone(), stopping: stopping.clone(), compat: options.compat });
     // An answer is small and wanted at once.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -139,7 +142,7 @@ fn engine_options(options: &Options) -> Result<EngineOptions, ServeError> {
     Ok(EngineOptions {
         data_dir: options.data.clone(),
         master_key_file: options.master_key_file.clone().unwrap_or_else(|| options.data.join("master.key")),
-        breaker_counts_all: false,
+        breaker_counts_all: options.compat.is_some(),
         quotas,
         cache_bytes_max: size("cache", options.cache)?,
         tenants_open_max: options.open_tenants,

@@ -1,8 +1,11 @@
 //! Routes, and what of a request decides where it goes. What a client sees is written down in `docs/http.md`.
 
 mod append;
+mod body;
 mod children;
 mod destroy;
+mod path;
+mod precondition;
 mod problem;
 mod read;
 mod secrets;
@@ -29,6 +32,15 @@ pub struct App {
     pub engine: Engine,
     /// Becomes true when the daemon stops; what would stay open for ever ends then.
     pub stopping: watch::Receiver<bool>,
+    /// Whose ways it follows where they differ from its own.
+    pub compat: Option<Compat>,
+}
+
+/// Another service, for whose clients some answers are as they know them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Compat {
+    /// events.iterate.com
+    Iterate,
 }
 
 pub fn router(app: App) -> Router {
@@ -53,7 +65,8 @@ async fn ready(State(app): State<App>) -> Response {
 /// Stream paths may hold escaped slashes and empty segments, which a pattern router would take apart, so they are read here.
 async fn route(State(app): State<App>, request: Request) -> Response {
     let has_body = !request.body().is_end_stream();
-    match dispatch(app, request).await {
+    let compat = app.compat;
+    match dispatch(app, request).await.map_err(|problem| problem.for_clients_of(compat)) {
         Ok(response) => response,
         // What is left of an unread body would be taken for the next request.
         Err(problem) if has_body && !problem.comes_after_the_body() => problem.with_header(header::CONNECTION, "close").into_response(),
@@ -76,7 +89,7 @@ async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
     if let Some(rest) = below("__state") {
         let path = stream_path(rest)?;
         return match *request.method() {
-            Method::GET => state::get(&tenant(&app, request.headers()).await?, &path, request.uri()).await,
+            Method::GET => state::get(&reading(&app, &path, request.headers()).await?, &path, request.uri()).await,
             _ => Err(method_not_allowed(request.method(), "GET")),
         };
     }
@@ -89,22 +102,18 @@ async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
     }
     let path = stream_path(rest)?;
     match *request.method() {
-        Method::GET => read::get(&app, tenant(&app, request.headers()).await?, path, request.uri(), request.headers()).await,
-        Method::POST => append::post(tenant(&app, request.headers()).await?, path, request).await,
+        Method::GET => {
+            let tenant = reading(&app, &path, request.headers()).await?;
+            read::get(&app, tenant, path, request.uri(), request.headers()).await
+        }
+        Method::POST => append::post(app.compat, tenant(&app, request.headers()).await?, path, request).await,
         Method::DELETE => destroy::delete(&tenant(&app, request.headers()).await?, &path, request.uri()).await,
         _ => Err(method_not_allowed(request.method(), "GET, POST, DELETE")),
     }
 }
 
-/// Percent-decoded once and given its leading slash; nothing else is repaired.
 fn stream_path(raw: &str) -> Result<StreamPath, Problem> {
-    let decoded =
-        percent_encoding::percent_decode_str(raw).decode_utf8().map_err(|_| Problem::new("bad-path", "stream path: not UTF-8"))?;
-    if decoded.bytes().all(|byte| byte == b'/') {
-        return Ok(StreamPath::root());
-    }
-    let absolute = if decoded.starts_with('/') { decoded.into_owned() } else { format!("/{decoded}") };
-    StreamPath::new(&absolute).map_err(|error| Problem::new("bad-path", error.to_string()))
+    path::stream_path(raw).map_err(|detail| Problem::new("bad-path", detail))
 }
 
 async fn tenant(app: &App, headers: &HeaderMap) -> Result<Arc<Tenant>, Problem> {
@@ -114,9 +123,18 @@ async fn tenant(app: &App, headers: &HeaderMap) -> Result<Arc<Tenant>, Problem> 
             let text = value.to_str().map_err(|_| Problem::new("bad-tenant", "tenant: expected visible ASCII characters"))?;
             TenantName::new(text.trim()).map_err(|error| Problem::new("bad-tenant", error.to_string()))?
         }
-        None => TenantName::from_checked("default"),
+        None => TenantName::from_checked(if app.compat.is_some() { "public" } else { "default" }),
     };
     Ok(app.engine.tenant(&name).await?)
+}
+
+/// The tenant of somebody who reads. Reading begins a stream for clients that rely on that, and for nobody else.
+async fn reading(app: &App, path: &StreamPath, headers: &HeaderMap) -> Result<Arc<Tenant>, Problem> {
+    let tenant = tenant(app, headers).await?;
+    if app.compat.is_some() {
+        tenant.begin(path).await?;
+    }
+    Ok(tenant)
 }
 
 /// The query as a type that refuses fields it does not know.
@@ -131,22 +149,4 @@ fn method_not_allowed(method: &Method, allowed: &'static str) -> Problem {
 
 fn json(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn raw_escaped_and_root_forms_name_the_same_stream() {
-        for raw in ["team/inbox", "team%2Finbox", "%2Fteam%2Finbox", "/team/inbox"] {
-            assert_eq!(stream_path(raw).unwrap().as_str(), "/team/inbox");
-        }
-        for raw in ["", "/", "//", "%2F"] {
-            assert_eq!(stream_path(raw).unwrap(), StreamPath::root());
-        }
-        for raw in ["Team", "a//b", "a/", "a%2", "a%252Fb", "%FF"] {
-            assert!(stream_path(raw).is_err(), "{raw}");
-        }
-    }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::problem::Problem;
-use super::{App, json, query, wire};
+use super::{App, Compat, json, query, wire};
 
 /// A comment is sent after this much silence, so that proxies keep the connection and dead ones are noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -40,9 +40,11 @@ pub async fn get(app: &App, tenant: Arc<Tenant>, path: StreamPath, uri: &Uri, he
     let from = after.and_then(Offset::new).map_or(Offset::FIRST, Offset::next);
     let before = query.before_offset.as_deref().map(|text| bound("beforeOffset", text, next)).transpose()?.map(|before| before.min(next));
     match format {
-        Format::Json => page(tenant, &path, from, before.unwrap_or(next), query.limit).await,
+        Format::Json => page(app, tenant, &path, from, before.unwrap_or(next), query.limit).await,
         Format::Events if query.limit.is_some() => Err(Problem::new("bad-query", "limit: only a page of JSON has one")),
-        Format::Events => Ok(events(Reader { tenant, path, from, before, tail, stopping: app.stopping.clone(), greeted: false })),
+        Format::Events => {
+            Ok(events(Reader { tenant, path, from, before, tail, stopping: app.stopping.clone(), compat: app.compat, greeted: false }))
+        }
     }
 }
 
@@ -91,7 +93,14 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     id.map(Some).ok_or_else(|| Problem::new("bad-header", format!("Last-Event-ID: expected an offset, found {value:?}")))
 }
 
-async fn page(tenant: Arc<Tenant>, path: &StreamPath, from: Offset, before: u64, limit: Option<usize>) -> Result<Response, Problem> {
+async fn page(
+    app: &App,
+    tenant: Arc<Tenant>,
+    path: &StreamPath,
+    from: Offset,
+    before: u64,
+    limit: Option<usize>,
+) -> Result<Response, Problem> {
     let limit = limit.unwrap_or(JSON_EVENTS_MAX);
     if !(1..=JSON_EVENTS_MAX).contains(&limit) {
         return Err(Problem::new("bad-query", format!("limit: expected 1 to {JSON_EVENTS_MAX}, found {limit}")));
@@ -101,7 +110,7 @@ async fn page(tenant: Arc<Tenant>, path: &StreamPath, from: Offset, before: u64,
     let stream = path.clone();
     let page = tokio::task::spawn_blocking(move || tenant.read(&stream, range, page_limit)).await??;
     let mut body = format!(r#"{{"streamPath":"{path}","events":["#);
-    wire::write_events(&mut body, &page.events);
+    wire::write_events(&mut body, &page.events, app.compat);
     body.push_str("],\"next\":");
     if page.next.get() < before {
         let escaped = path.as_str().trim_start_matches('/');
@@ -131,6 +140,7 @@ struct Reader {
     before: Option<u64>,
     tail: Tail,
     stopping: watch::Receiver<bool>,
+    compat: Option<Compat>,
     greeted: bool,
 }
 
@@ -169,7 +179,7 @@ impl Reader {
             text.push_str("id: ");
             text.push_str(itoa::Buffer::new().format(event.offset.get()));
             text.push_str("\nevent: message\ndata: ");
-            wire::write_event(&mut text, event);
+            wire::write_event(&mut text, event, self.compat);
             text.push_str("\n\n");
         }
         self.from = page.next;

@@ -4,15 +4,28 @@ use jiff::fmt::temporal::DateTimePrinter;
 use pelton_model::{Event, Timestamp};
 use serde_json::Value;
 
+use super::Compat;
+
+/// What stands for `stream/` in front of the types of built-in events, where clients know them by their full names.
+const ITERATE_PREFIX: &str = "https://events.iterate.com/events/stream/";
+
 /// Appends the JSON of one event to `out`.
-pub fn write_event(out: &mut String, event: &Event) {
+pub fn write_event(out: &mut String, event: &Event, compat: Option<Compat>) {
     out.reserve(event.payload.as_str().len() + 200);
     out.push_str(r#"{"streamPath":""#);
     out.push_str(event.stream_path.as_str()); // its grammar needs no escapes
     out.push_str(r#"","offset":"#);
     out.push_str(itoa::Buffer::new().format(event.offset.get()));
     out.push_str(r#","type":"#);
-    write_string(out, event.event_type.as_str());
+    match (compat, event.event_type.as_str().strip_prefix("stream/")) {
+        (Some(Compat::Iterate), Some(slug)) => {
+            out.push('"');
+            out.push_str(ITERATE_PREFIX);
+            out.push_str(slug); // only built-in types begin with `stream/`, and they need no escapes
+            out.push('"');
+        }
+        _ => write_string(out, event.event_type.as_str()),
+    }
     out.push_str(r#","payload":"#);
     out.push_str(event.payload.as_str());
     if let Some(metadata) = &event.metadata {
@@ -34,12 +47,12 @@ pub fn write_event(out: &mut String, event: &Event) {
 }
 
 /// The JSON of events, separated by commas.
-pub fn write_events<'a>(out: &mut String, events: impl IntoIterator<Item = &'a Event>) {
+pub fn write_events<'a>(out: &mut String, events: impl IntoIterator<Item = &'a Event>, compat: Option<Compat>) {
     for (nth, event) in events.into_iter().enumerate() {
         if nth > 0 {
             out.push(',');
         }
-        write_event(out, event);
+        write_event(out, event, compat);
     }
 }
 
@@ -87,7 +100,7 @@ mod tests {
             source: None,
         };
         let mut text = String::new();
-        write_event(&mut text, &event);
+        write_event(&mut text, &event, None);
         assert_eq!(
             text,
             r#"{"streamPath":"/a","offset":7,"type":"say \"hi\"\n!","payload":{"n":1.10},"metadata":{},"idempotencyKey":"k","createdAt":"2023-11-14T22:13:20.000Z"}"#
