@@ -46,9 +46,13 @@ enum PortRule {
 pub enum Denied {
     #[error("{0}")]
     Url(String),
-    #[error("no rule of the operator allows {method} {scheme}://{host}:{port} for tenant {tenant}; `pelton serve --egress` says what may leave")]
+    #[error(
+        "no rule of the operator allows {method} {scheme}://{host}:{port} for tenant {tenant}; `pelton serve --egress` says what may leave"
+    )]
     NoRule { tenant: TenantName, method: String, scheme: String, host: String, port: u16 },
-    #[error("{host} is {address}, which is not a public address; a rule has to name the address itself, such as --egress '{scheme}://{address}:{port}'")]
+    #[error(
+        "{host} is {address}, which is not a public address; a rule has to name the address itself, such as --egress '{scheme}://{address}:{port}'"
+    )]
     PrivateAddress { host: String, address: IpAddr, scheme: String, port: u16 },
     /// May be so for a while only.
     #[error("{host}: {problem}")]
@@ -80,7 +84,11 @@ impl Egress {
             Host::Ipv6(address) => vec![IpAddr::V6(*address)],
             Host::Domain(name) => {
                 // Names that no rule could allow are not even asked for.
-                if !self.rules.iter().any(|rule| rule.fits(&request) && !matches!(&rule.host, HostRule::Below(_) | HostRule::Name(_) if !rule.names(name))) {
+                if !self
+                    .rules
+                    .iter()
+                    .any(|rule| rule.fits(&request) && !matches!(&rule.host, HostRule::Below(_) | HostRule::Name(_) if !rule.names(name)))
+                {
                     return Err(request.no_rule());
                 }
                 let unresolved = |problem: String| Denied::Unresolved { host: name.clone(), problem };
@@ -98,7 +106,8 @@ impl Egress {
     /// The decision on a request whose host has these addresses.
     fn decide(&self, request: &Request<'_>, addresses: &[IpAddr]) -> Result<Cleared, Denied> {
         let rules: Vec<_> = self.rules.iter().filter(|rule| rule.fits(request)).collect();
-        let by_address = |address: IpAddr| rules.iter().any(|rule| matches!(&rule.host, HostRule::Addresses(net) if net.contains(&address)));
+        let by_address =
+            |address: IpAddr| rules.iter().any(|rule| matches!(&rule.host, HostRule::Addresses(net) if net.contains(&address)));
         let by_name = rules.iter().any(|rule| match (&rule.host, &request.host) {
             (HostRule::Any, _) => true,
             (HostRule::Below(_) | HostRule::Name(_), Host::Domain(name)) => rule.names(name),
@@ -239,10 +248,34 @@ impl FromStr for Rule {
 /// Whether an address is one of the whole Internet's, rather than of this machine, its networks, or of a protocol's own use (IANA special-purpose registries).
 fn is_public(address: IpAddr) -> bool {
     const NOT_PUBLIC: &[&str] = &[
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
-        "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-        "::/128", "::1/128", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7",
-        "fe80::/10", "ff00::/8",
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "::/128",
+        "::1/128",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "100::/64",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+        "5f00::/16",
+        "fc00::/7",
+        "fe80::/10",
+        "ff00::/8",
     ];
     let address = address.to_canonical();
     !NOT_PUBLIC.iter().filter_map(|net| net.parse::<IpNet>().ok()).any(|net| net.contains(&address))
@@ -300,8 +333,22 @@ mod tests {
     #[test]
     fn addresses_that_are_not_public_have_to_be_named_themselves() {
         for address in [
-            "127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255",
-            "::1", "::", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
         ] {
             for rule in ["*://*:*", "http://inside.example"] {
                 let denied = decide(&[rule], "acme", "POST", "http://inside.example/", &[address]).unwrap_err();
@@ -331,7 +378,9 @@ mod tests {
     #[test]
     fn credentials_and_other_schemes_are_refused() {
         assert!(decide(&["*://*:*"], "acme", "GET", "https://u:p@example.com/", &["93.184.215.14"]).unwrap_err().contains("user name"));
-        assert!(decide(&["*://*:*"], "acme", "GET", "ftp://example.com/", &["93.184.215.14"]).unwrap_err().contains("http, https, ws or wss"));
+        assert!(
+            decide(&["*://*:*"], "acme", "GET", "ftp://example.com/", &["93.184.215.14"]).unwrap_err().contains("http, https, ws or wss")
+        );
     }
 
     #[test]
@@ -345,7 +394,10 @@ mod tests {
             ("Big Corp=https://example.com", "tenant: expected"),
         ] {
             let error = rule.parse::<Rule>().unwrap_err();
-            assert!(error.starts_with("expected [TENANT=][METHOD:]SCHEME://HOST[:PORT], found") && error.contains(expected), "{rule}: {error}");
+            assert!(
+                error.starts_with("expected [TENANT=][METHOD:]SCHEME://HOST[:PORT], found") && error.contains(expected),
+                "{rule}: {error}"
+            );
         }
     }
 }

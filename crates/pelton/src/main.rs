@@ -1,6 +1,8 @@
 //! `pelton`: the daemon. HTTP in front of an engine that keeps event streams and runs stream processors.
 
+mod egress;
 mod http;
+mod push;
 mod serve;
 
 use clap::Parser;

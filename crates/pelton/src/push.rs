@@ -16,13 +16,13 @@ use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 use url::Url;
 
 use crate::egress::{Denied, Egress};
-use crate::http::wire;
+use crate::http::{Compat, wire};
 
 /// The HTTP side of push subscriptions.
 pub struct Post {
     egress: Egress,
     tls: Arc<rustls::ClientConfig>,
-    style: wire::Style,
+    compat: Option<Compat>,
 }
 
 const USER_AGENT: &str = concat!("Pelton/", env!("CARGO_PKG_VERSION"));
@@ -32,7 +32,7 @@ const FRAME_BYTES_MAX: usize = 2 << 20;
 impl Post {
     /// # Errors
     /// Where TLS cannot be set up.
-    pub fn new(egress: Egress, style: wire::Style) -> Result<Self, String> {
+    pub fn new(egress: Egress, compat: Option<Compat>) -> Result<Self, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let builder = builder.map_err(|error| error.to_string())?;
@@ -44,7 +44,7 @@ impl Post {
         }
         let (added, ignored) = roots.add_parsable_certificates(found.certs);
         tracing::debug!(added, ignored, "root certificates of the machine");
-        Ok(Self { egress, tls: Arc::new(builder.with_root_certificates(roots).with_no_client_auth()), style })
+        Ok(Self { egress, tls: Arc::new(builder.with_root_certificates(roots).with_no_client_auth()), compat })
     }
 
     async fn try_post(&self, tenant: &TenantName, webhook: Webhook) -> Result<Delivery, Delivery> {
@@ -114,7 +114,7 @@ impl Post {
 impl Courier for Post {
     fn render(&self, event: &Event) -> String {
         let mut text = String::new();
-        wire::write_event(&mut text, event, self.style);
+        wire::write_event(&mut text, event, self.compat);
         text
     }
 

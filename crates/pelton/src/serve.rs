@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt as _;
@@ -13,7 +14,9 @@ use pelton_model::Quotas;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::egress::{Egress, Rule};
 use crate::http;
+use crate::push::Post;
 
 /// Options of `pelton serve`.
 #[derive(Args)]
@@ -28,6 +31,11 @@ pub struct Options {
     /// owner only. Without it no secret can be opened: keep a copy apart from the data.
     #[arg(long, env = "PELTON_MASTER_KEY_FILE")]
     master_key_file: Option<PathBuf>,
+    /// What may leave the host, `[TENANT=][METHOD:]SCHEME://HOST[:PORT]`, such as `https://*`, `acme=https://*.example.com:*` or `http://127.0.0.1:9000`; several are
+    /// separated by spaces, or the option given again. Nothing leaves unless it is allowed here, and nothing goes to an address that is not public
+    /// unless the address itself, or its network, is named.
+    #[arg(long, env = "PELTON_EGRESS", value_delimiter = ' ')]
+    egress: Vec<Rule>,
     /// Largest component that may be uploaded.
     #[arg(long, env = "PELTON_BODY_LIMIT", default_value = "64MiB")]
     body_limit: ByteSize,
@@ -68,6 +76,8 @@ pub enum ServeError {
     },
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
     #[error("{what}: {source}")]
     Io {
         what: &'static str,
@@ -139,7 +149,9 @@ fn engine_options(options: &Options) -> Result<EngineOptions, ServeError> {
         event_bytes_max: size("event-limit", options.event_limit)?,
         ..Quotas::default()
     };
+    let courier = Post::new(Egress::new(options.egress.clone()), options.compat).map_err(ServeError::Tls)?;
     Ok(EngineOptions {
+        courier: Arc::new(courier),
         data_dir: options.data.clone(),
         master_key_file: options.master_key_file.clone().unwrap_or_else(|| options.data.join("master.key")),
         breaker_counts_all: options.compat.is_some(),

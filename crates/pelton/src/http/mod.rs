@@ -10,7 +10,7 @@ mod problem;
 mod read;
 mod secrets;
 mod state;
-mod wire;
+pub mod wire;
 
 use std::sync::Arc;
 

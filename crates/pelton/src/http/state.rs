@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use pelton_engine::{ProcessorView, StreamView, Tenant};
+use pelton_engine::{ProcessorView, StreamView, SubscriptionView, Tenant};
 use pelton_model::{
-    Breaker, Digest, ExecutionFinished, Incarnation, Json, JsonObject, Missed, Offset, Parked, Rejected, Schedule, ScheduleConfigured,
-    ScheduleControl, Slug, StreamPath, TenantName, Version,
+    Breaker, Digest, ExecutionFinished, Incarnation, Json, JsonObject, Missed, Offset, Parked, Reason, Rejected, Schedule,
+    ScheduleConfigured, ScheduleControl, Slug, StreamPath, SubscriptionConfigured, SubscriptionParked, TenantName, TransformerConfigured,
+    TransformerControl, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +68,10 @@ pub struct StateBody<'a> {
     circuit_breaker: BreakerBody,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     schedules: BTreeMap<&'a Slug, ScheduleBody<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    subscriptions: BTreeMap<&'a Slug, SubscriptionBody<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    transformers: BTreeMap<&'a Slug, TransformerBody<'a>>,
     processors: BTreeMap<&'a Slug, ProcessorBody<'a>>,
 }
 
@@ -90,6 +95,36 @@ struct ScheduleBody<'a> {
     runs: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<&'a ExecutionFinished>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SubscriptionBody<'a> {
+    status: &'static str,
+    #[serde(flatten)]
+    configured: &'a SubscriptionConfigured,
+    configured_offset: Offset,
+    /// The next offset to be delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<u64>,
+    /// At the event of the cursor, since it was last delivered, resumed or configured.
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<&'a Reason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parked: Option<&'a SubscriptionParked>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TransformerBody<'a> {
+    #[serde(flatten)]
+    configured: &'a TransformerConfigured,
+    configured_offset: Offset,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -147,6 +182,8 @@ impl<'a> StateBody<'a> {
                 configured: view.control.breaker.is_some(),
             },
             schedules: view.control.schedules.iter().map(|(slug, schedule)| (slug, ScheduleBody::of(schedule))).collect(),
+            subscriptions: view.subscriptions.iter().map(|subscription| (&subscription.slug, SubscriptionBody::of(subscription))).collect(),
+            transformers: view.transformers.iter().map(|(slug, control, cursor)| (slug, TransformerBody::of(control, *cursor))).collect(),
             processors: view.processors.iter().map(|processor| (&processor.slug, ProcessorBody::of(processor))).collect(),
         }
     }
@@ -164,6 +201,28 @@ impl<'a> ScheduleBody<'a> {
             runs: control.runs,
             last: control.last.as_ref(),
         }
+    }
+}
+
+impl<'a> SubscriptionBody<'a> {
+    fn of(view: &'a SubscriptionView) -> Self {
+        let attempts = view.attempts.as_ref();
+        Self {
+            status: if view.control.parked.is_some() { "parked" } else { "active" },
+            configured: &view.control.configured,
+            configured_offset: view.control.configured_offset,
+            cursor: view.cursor,
+            attempts: attempts.map_or(0, |attempts| attempts.attempts),
+            next_attempt_at: attempts.and_then(|attempts| attempts.next_attempt_at).map(wire::time),
+            last_error: attempts.and_then(|attempts| attempts.last_error.as_ref()),
+            parked: view.control.parked.as_ref(),
+        }
+    }
+}
+
+impl<'a> TransformerBody<'a> {
+    fn of(control: &'a TransformerControl, cursor: Option<u64>) -> Self {
+        Self { configured: &control.configured, configured_offset: control.configured_offset, cursor }
     }
 }
 
