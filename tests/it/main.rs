@@ -27,3 +27,5 @@ mod replaced;
 mod schedules;
 mod secrets;
 mod tolerance;
+mod transformers;
+mod webhooks;

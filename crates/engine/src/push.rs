@@ -12,7 +12,7 @@ use pelton_model::{
     Builtin, Consumer, DeliverFrom, Digest, Event, Json, NewEvent, Offset, Reason, Slug, StreamPath, SubscriptionConfigured,
     SubscriptionControl, SubscriptionKind, SubscriptionParked, TenantName, Timestamp,
 };
-use pelton_store::{Append, CheckpointChange, CheckpointWrite, StoreError, Write};
+use pelton_store::{Append, CheckpointChange, CheckpointWrite, Refusal, StoreError, Write};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -102,6 +102,8 @@ pub(crate) struct Subscriber {
 const BACKOFF_MAX: Duration = Duration::from_secs(600);
 /// After a fault of the host's own.
 const RETRY_TIME: Duration = Duration::from_secs(1);
+/// How long a delivery under way may take to end when its subscription changes or the host stops.
+const GRACE: Duration = Duration::from_secs(1);
 /// The clock may be set and a machine may sleep: a wait is looked at again after this.
 const CLOCK_CHECK: Duration = Duration::from_secs(30);
 /// Cursors that moved over unwanted events only are written down this often.
@@ -138,7 +140,9 @@ impl Subscriber {
 
     /// Delivers until the subscription is another one, or something fails.
     async fn deliver(&mut self, control: SubscriptionControl, starting: &mut Option<Busy>) {
+        let (halt, halted) = watch::channel(false);
         let line = Line {
+            halted,
             core: Arc::clone(&self.core),
             stream: self.stream.clone(),
             slug: self.slug.clone(),
@@ -150,10 +154,10 @@ impl Subscriber {
         loop {
             tokio::select! {
                 biased;
-                () = becomes_true(&mut self.stop) => return,
+                () = becomes_true(&mut self.stop) => break,
                 _ = self.changed.changed() => match self.control() {
                     Ok(Some(now)) if now == control => {}
-                    _ => return,
+                    _ => break,
                 },
                 ended = &mut work => {
                     match ended {
@@ -167,6 +171,11 @@ impl Subscriber {
                     return;
                 }
             }
+        }
+        // What is just being delivered need not be delivered again.
+        halt.send_replace(true);
+        if tokio::time::timeout(GRACE, work).await.is_err() {
+            tracing::debug!(tenant = %self.core.name, stream = %self.stream, slug = %self.slug, "a delivery under way was cut");
         }
     }
 
@@ -185,10 +194,18 @@ impl Subscriber {
 
 /// Deletes the checkpoint of a consumer that is no more.
 pub(crate) async fn forget(core: &Core, stream: &StreamPath, consumer: Consumer) {
-    let Ok(Some(checkpoint)) = core.store.checkpoint(stream, &consumer) else { return };
-    let write = CheckpointWrite { stream: stream.clone(), consumer, revision: checkpoint.revision, change: CheckpointChange::Delete };
-    if let Err(error) = core.writer.write(Write { checkpoint: Some(write), ..Write::default() }).await {
-        tracing::debug!(tenant = %core.name, %stream, %error, "the checkpoint of a removed consumer was not deleted");
+    // A write of the consumer's last moments may still be on its way.
+    while let Ok(Some(checkpoint)) = core.store.checkpoint(stream, &consumer) {
+        let (stream, consumer) = (stream.clone(), consumer.clone());
+        let write = CheckpointWrite { stream, consumer, revision: checkpoint.revision, change: CheckpointChange::Delete };
+        match core.writer.write(Write { checkpoint: Some(write), ..Write::default() }).await {
+            Ok(_) => return,
+            Err(AppendError::Refused(Refusal::StaleCheckpoint { .. })) => {}
+            Err(error) => {
+                tracing::debug!(tenant = %core.name, %error, "the checkpoint of a removed consumer was not deleted");
+                return;
+            }
+        }
     }
 }
 
@@ -205,6 +222,8 @@ enum Fault {
 
 /// One configuration of a subscription at work.
 struct Line {
+    /// Becomes true when it is to come to an end.
+    halted: watch::Receiver<bool>,
     core: Arc<Core>,
     stream: StreamPath,
     slug: Slug,
@@ -256,7 +275,15 @@ impl Line {
                 }
             }
             self.core.set_due(&self.due_key, None);
-            if !self.wait(&mut tail, &mut place, &mut socket).await? {
+            let mut halted = self.halted.clone();
+            if *halted.borrow_and_update() {
+                return Ok(());
+            }
+            let waited = tokio::select! {
+                () = becomes_true(&mut halted) => false,
+                waited = self.wait(&mut tail, &mut place, &mut socket) => waited?,
+            };
+            if !waited {
                 return Ok(());
             }
         }
@@ -319,8 +346,13 @@ impl Line {
     /// Attempts until the event is delivered or the subscription parked. Whether it was delivered.
     async fn send(&self, event: &Event, parcel: Parcel, place: &mut Place, socket: &mut Option<Box<dyn Socket>>) -> Result<bool, Fault> {
         place.cursor = event.offset.get();
+        let mut halted = self.halted.clone();
         loop {
-            self.wait_for_turn(place).await;
+            tokio::select! {
+                biased;
+                () = becomes_true(&mut halted) => return Ok(false),
+                () = self.wait_for_turn(place) => {}
+            }
             let busy = Busy::begin(&self.core);
             let outcome = match &parcel {
                 Parcel::Body(body) => self.attempt(event, body, socket).await,
