@@ -278,6 +278,20 @@ impl Tenant {
         self.core.store.read_stream(stream, range, limit)
     }
 
+    /// One page of a stream and all below it in the tenant's commit order, from `from` on. Blocking.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn read_tree(&self, root: &StreamPath, from: Position, limit: PageLimit) -> Result<TreePage, StoreError> {
+        self.core.store.read_tree(root, from, limit)
+    }
+
+    /// The next position of the tenant, and a way to wait for it to move.
+    #[must_use]
+    pub fn head(&self) -> Tail {
+        self.core.tails.tenant()
+    }
+
     /// The next offset of a stream, and a way to wait for it to move. A stream nobody has appended to has tail 1.
     ///
     /// # Errors

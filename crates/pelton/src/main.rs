@@ -1,6 +1,7 @@
 //! `pelton`: the daemon. HTTP in front of an engine that keeps event streams and runs stream processors.
 
 mod http;
+mod listen;
 mod serve;
 
 use clap::Parser;

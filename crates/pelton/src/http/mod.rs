@@ -1,15 +1,21 @@
 //! Routes, and what of a request decides where it goes. What a client sees is written down in `docs/http.md`.
 
+mod accept;
 mod append;
+mod body;
 mod children;
+mod cursor;
 mod destroy;
 mod problem;
 mod read;
 mod secrets;
+mod socket;
 mod state;
 mod wire;
+mod yaml_out;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::HttpBody as _;
@@ -19,7 +25,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use pelton_engine::{Engine, Tenant};
 use pelton_model::{StreamPath, TenantName};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use problem::Problem;
 
@@ -29,7 +35,13 @@ pub struct App {
     pub engine: Engine,
     /// Becomes true when the daemon stops; what would stay open for ever ends then.
     pub stopping: watch::Receiver<bool>,
+    /// How long a body may pause before the request is given up.
+    pub body_timeout: Duration,
 }
+
+/// Held for as long as a connection is open, also after it has become a WebSocket.
+#[derive(Clone)]
+pub struct Connection(pub Arc<OwnedSemaphorePermit>);
 
 pub fn router(app: App) -> Router {
     Router::new()
@@ -53,7 +65,14 @@ async fn ready(State(app): State<App>) -> Response {
 /// Stream paths may hold escaped slashes and empty segments, which a pattern router would take apart, so they are read here.
 async fn route(State(app): State<App>, request: Request) -> Response {
     let has_body = !request.body().is_end_stream();
+    let body_timeout = app.body_timeout;
+    let (request, silence) = if has_body { body::watched(request, body_timeout) } else { (request, body::Silence::default()) };
     match dispatch(app, request).await {
+        // Whoever read the body only knows that it ended early.
+        Err(_) if silence.was_too_long() => {
+            let detail = format!("expected the next part of the body within {} s, found silence", body_timeout.as_secs());
+            Problem::new("body-timeout", detail).with_header(header::CONNECTION, "close").into_response()
+        }
         Ok(response) => response,
         // What is left of an unread body would be taken for the next request.
         Err(problem) if has_body && !problem.comes_after_the_body() => problem.with_header(header::CONNECTION, "close").into_response(),
@@ -76,7 +95,7 @@ async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
     if let Some(rest) = below("__state") {
         let path = stream_path(rest)?;
         return match *request.method() {
-            Method::GET => state::get(&tenant(&app, request.headers()).await?, &path, request.uri()).await,
+            Method::GET => state::get(&tenant(&app, request.headers()).await?, &path, request.uri(), request.headers()).await,
             _ => Err(method_not_allowed(request.method(), "GET")),
         };
     }
@@ -89,7 +108,7 @@ async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
     }
     let path = stream_path(rest)?;
     match *request.method() {
-        Method::GET => read::get(&app, tenant(&app, request.headers()).await?, path, request.uri(), request.headers()).await,
+        Method::GET => read::get(&app, tenant(&app, request.headers()).await?, path, request).await,
         Method::POST => append::post(tenant(&app, request.headers()).await?, path, request).await,
         Method::DELETE => destroy::delete(&tenant(&app, request.headers()).await?, &path, request.uri()).await,
         _ => Err(method_not_allowed(request.method(), "GET, POST, DELETE")),

@@ -1,16 +1,25 @@
 //! Events as JSON text. Payloads are copied as they stand, never read.
 
 use jiff::fmt::temporal::DateTimePrinter;
-use pelton_model::{Event, Timestamp};
+use pelton_model::{Event, Position, Timestamp};
 use serde_json::Value;
 
 /// Appends the JSON of one event to `out`.
 pub fn write_event(out: &mut String, event: &Event) {
+    write_event_at(out, event, None);
+}
+
+/// As [`write_event`], with the event's place in the tenant's commit order where that is how it was read.
+pub fn write_event_at(out: &mut String, event: &Event, position: Option<Position>) {
     out.reserve(event.payload.as_str().len() + 200);
     out.push_str(r#"{"streamPath":""#);
     out.push_str(event.stream_path.as_str()); // its grammar needs no escapes
     out.push_str(r#"","offset":"#);
     out.push_str(itoa::Buffer::new().format(event.offset.get()));
+    if let Some(position) = position {
+        out.push_str(r#","position":"#);
+        out.push_str(itoa::Buffer::new().format(position.get()));
+    }
     out.push_str(r#","type":"#);
     write_string(out, event.event_type.as_str());
     out.push_str(r#","payload":"#);
