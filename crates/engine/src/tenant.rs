@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pelton_model::{
-    Builtin, Consumer, Digest, Event, Incarnation, JsonObject, Offset, ProcessorConfigured, ProcessorControl, Quotas, Slug, StreamControl,
-    StreamPath, TenantName, Timestamp,
+    Builtin, Consumer, Digest, Event, Incarnation, JsonObject, Offset, Position, ProcessorConfigured, ProcessorControl, Quotas, Slug,
+    StreamControl, StreamPath, TenantName, Timestamp,
 };
-use pelton_store::{Append, Component, Condition, KeyReuse, OpenOptions, Page, PageLimit, Store, StoreError, Write, Written};
+use pelton_store::{Append, Component, Condition, KeyReuse, OpenOptions, Page, PageLimit, Store, StoreError, TreePage, Write, Written};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::components::Components;

@@ -13,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::http::Connection;
+use crate::http::{Connection, stops};
 
 /// What is asked of clients.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ pub async fn serve(listener: TcpListener, app: Router, manners: Manners, mut sto
             (stream, place) = accept(&listener, &places) => {
                 tokio::spawn(connection(stream, server.clone(), app.clone(), Connection(Arc::new(place)), ended.clone()));
             }
-            _ = stopping.wait_for(|stop| *stop) => break,
+            () = stops(&mut stopping) => break,
         }
     }
     drop(listener);
@@ -84,7 +84,7 @@ async fn connection(stream: TcpStream, server: http1::Builder, app: Router, held
     let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        _ = stopping.wait_for(|stop| *stop) => {
+        () = stops(&mut stopping) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

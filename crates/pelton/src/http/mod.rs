@@ -43,6 +43,13 @@ pub struct App {
 #[derive(Clone)]
 pub struct Connection(pub Arc<OwnedSemaphorePermit>);
 
+/// Returns once the daemon stops.
+pub async fn stops(stopping: &mut watch::Receiver<bool>) {
+    if stopping.wait_for(|stop| *stop).await.is_err() {
+        tracing::debug!("the stop signal ended before it was sent");
+    }
+}
+
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))

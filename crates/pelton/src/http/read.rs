@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use super::accept::{Offer, choose};
 use super::cursor::{Batch, Cursor, Placed, ReadError, Ready, Scope};
 use super::problem::Problem;
-use super::{App, query, socket, wire, yaml_out};
+use super::{App, query, socket, stops, wire, yaml_out};
 
 /// A comment is sent after this much silence, so that proxies keep the connection and dead ones are noticed.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -307,7 +307,7 @@ impl Reader {
             let ready = tokio::select! {
                 biased;
                 ready = self.cursor.ready() => ready,
-                _ = self.stopping.wait_for(|stop| *stop) => return None,
+                () = stops(&mut self.stopping) => return None,
                 () = tokio::time::sleep(KEEP_ALIVE) => return Some(Ok(Bytes::from_static(b":\n\n"))),
             };
             match ready {

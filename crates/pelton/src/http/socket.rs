@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::cursor::{Cursor, ReadError, Ready};
 use super::problem::Problem;
 use super::read::{KEEP_ALIVE, STREAMED_PAGE};
-use super::{Connection, wire};
+use super::{Connection, stops, wire};
 
 /// What a frame has around its event.
 const ENVELOPE_BYTES: usize = 64 << 10;
@@ -49,6 +49,12 @@ struct Session {
 /// The socket is closed, with this code where the other side is still there to be told.
 struct Closed(Option<(u16, &'static str)>);
 
+enum Woken {
+    Log(Ready),
+    Client(Option<Result<Message, axum::Error>>),
+    Silence,
+}
+
 impl Session {
     async fn run(mut self) {
         let Closed(reason) = loop {
@@ -75,24 +81,24 @@ impl Session {
     }
 
     async fn step(&mut self) -> Result<(), Closed> {
-        tokio::select! {
-            ready = self.cursor.ready() => match ready {
-                Ready::Readable => self.send_page().await,
-                Ready::Finished => Err(Closed(Some((close_code::NORMAL, "")))),
-                Ready::Gone if self.cursor.is_destroyed() => self.send_destroyed().await,
-                Ready::Gone => Err(Closed(Some((close_code::AWAY, "the host is stopping")))),
-            },
-            message = self.socket.recv() => {
+        const STOPPING: Closed = Closed(Some((close_code::AWAY, "the host is stopping")));
+        let woken = tokio::select! {
+            ready = self.cursor.ready() => Woken::Log(ready),
+            message = self.socket.recv() => Woken::Client(message),
+            () = stops(&mut self.stopping) => return Err(STOPPING),
+            () = tokio::time::sleep(KEEP_ALIVE) => Woken::Silence,
+        };
+        match woken {
+            Woken::Log(Ready::Readable) => self.send_page().await,
+            Woken::Log(Ready::Finished) => Err(Closed(Some((close_code::NORMAL, "")))),
+            Woken::Log(Ready::Gone) if self.cursor.is_destroyed() => self.send_destroyed().await,
+            Woken::Log(Ready::Gone) => Err(STOPPING),
+            Woken::Client(message) => {
                 self.heard = Instant::now();
                 self.receive(message).await
             }
-            _ = self.stopping.wait_for(|stop| *stop) => Err(Closed(Some((close_code::AWAY, "the host is stopping")))),
-            () = tokio::time::sleep(KEEP_ALIVE) => {
-                if self.heard.elapsed() > DEAF_TIME {
-                    return Err(Closed(None));
-                }
-                self.send(Message::Ping(Bytes::new())).await
-            }
+            Woken::Silence if self.heard.elapsed() > DEAF_TIME => Err(Closed(None)),
+            Woken::Silence => self.send(Message::Ping(Bytes::new())).await,
         }
     }
 
@@ -120,7 +126,7 @@ impl Session {
     async fn receive(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), Closed> {
         match message {
             Some(Ok(Message::Text(text))) => {
-                let answer = self.append(&text).await;
+                let answer = append(&self.cursor, &text).await;
                 self.send(Message::text(answer)).await
             }
             Some(Ok(Message::Binary(_))) => {
@@ -142,30 +148,30 @@ impl Session {
         }
     }
 
-    /// The answer to one text frame.
-    async fn append(&self, text: &str) -> String {
-        let frame = match Frame::parse(text) {
-            Ok(frame) => frame,
-            Err(problem) => return refusal(&problem, None),
-        };
-        let proposal = Proposal::tolerant(&Json::from_checked(frame.event.get()), || None);
-        let written = self.cursor.tenant.append(&self.cursor.path, vec![proposal], AppendOptions::default()).await;
-        let event = match written.map(|written| written.events.into_iter().next()) {
-            Ok(Some(event)) => event,
-            Ok(None) => return refusal(&Problem::internal(&"nothing was recorded"), frame.reference.as_deref()),
-            Err(error) => return refusal(&error.into(), frame.reference.as_deref()),
-        };
-        let mut answer = String::from(r#"{"type":"appended","event":"#);
-        wire::write_event(&mut answer, &event);
-        with_reference(answer, frame.reference.as_deref())
-    }
-
     async fn send(&mut self, message: Message) -> Result<(), Closed> {
         self.socket.send(message).await.map_err(|error| {
             tracing::debug!(%error, "a socket is closed");
             Closed(None)
         })
     }
+}
+
+/// The answer to one text frame.
+async fn append(cursor: &Cursor, text: &str) -> String {
+    let frame = match Frame::parse(text) {
+        Ok(frame) => frame,
+        Err(problem) => return refusal(&problem, None),
+    };
+    let proposal = Proposal::tolerant(&Json::from_checked(frame.event.get()), || None);
+    let written = cursor.tenant.append(&cursor.path, vec![proposal], AppendOptions::default()).await;
+    let event = match written.map(|written| written.events.into_iter().next()) {
+        Ok(Some(event)) => event,
+        Ok(None) => return refusal(&Problem::internal(&"nothing was recorded"), frame.reference.as_deref()),
+        Err(error) => return refusal(&error.into(), frame.reference.as_deref()),
+    };
+    let mut answer = String::from(r#"{"type":"appended","event":"#);
+    wire::write_event(&mut answer, &event);
+    with_reference(answer, frame.reference.as_deref())
 }
 
 /// `{"type":"append","event":…,"ref"?:…}`.
