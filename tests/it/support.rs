@@ -296,7 +296,8 @@ impl Client {
         let response = self.open("GET", &target, headers, b"").unwrap_or_else(|error| panic!("GET {target}: {error}"));
         assert_eq!(response.status(), 200, "GET {target}");
         assert!(header_of(response.headers(), "content-type").starts_with("text/event-stream"));
-        let mut tail = Tail { target, reader: BufReader::new(Box::new(response.into_body().into_reader())), seen: Vec::new() };
+        let mut tail =
+            Tail { target, reader: BufReader::new(Box::new(response.into_body().into_reader())), seen: Vec::new(), destroyed: None };
         let first = tail.line().unwrap();
         assert!(first.starts_with(':'), "a stream begins with a comment, found {first:?}");
         tail
@@ -389,6 +390,8 @@ pub struct Tail {
     reader: BufReader<Box<dyn Read + Send>>,
     /// What came so far, to tell when something did not come.
     seen: Vec<String>,
+    /// What the server said when the stream was destroyed.
+    pub destroyed: Option<Value>,
 }
 
 impl Tail {
@@ -405,21 +408,25 @@ impl Tail {
     /// The next event with its id; `None` where the server has ended the response.
     pub fn next(&mut self) -> Option<(u64, Value)> {
         let deadline = Instant::now() + PATIENCE;
-        let (mut id, mut data) = (None, None);
+        let (mut id, mut data, mut is_end) = (None, None, false);
         loop {
             assert!(Instant::now() < deadline, "GET {}: nothing came after {}", self.target, self.seen.join(", "));
             let line = self.line()?;
             match line.split_once(':') {
                 Some(("", _comment)) => {}
                 Some(("id", text)) => id = Some(text.trim().parse().unwrap()),
+                Some(("event", " destroyed")) => is_end = true,
                 Some(("event", kind)) => assert_eq!(kind.trim(), "message"),
                 Some(("data", text)) => data = Some(text.trim().to_owned()),
                 Some(_) => panic!("unknown field in {line:?}"),
                 None => {
                     assert_eq!(line, "");
-                    if let (Some(id), Some(data)) = (id, data.take()) {
+                    if is_end {
+                        self.destroyed = data.take().map(|data| serde_json::from_str(&data).unwrap());
+                        is_end = false;
+                    } else if let (Some(id), Some(data)) = (id, data.take()) {
                         let event: Value = serde_json::from_str(&data).unwrap();
-                        assert_eq!(event["offset"], id);
+                        assert_eq!(event.get("position").unwrap_or(&event["offset"]), id);
                         self.seen.push(format!("{id} {}", event["type"]));
                         return Some((id, event));
                     }

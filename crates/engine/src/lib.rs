@@ -36,7 +36,7 @@ mod writer;
 
 pub use engine::{Engine, EngineOptions};
 pub use error::{AppendError, EngineError};
-pub use pelton_store::{Condition, KeyReuse, Page, PageLimit, Refusal, StoreError, Written};
+pub use pelton_store::{Condition, KeyReuse, Page, PageLimit, Refusal, StoreError, TreePage, Written};
 pub use proposal::Proposal;
 pub use push::{Attempts, BoxFuture, Courier, Delivery, Socket, Webhook};
 pub use secrets::{MasterKeyError, NewSecret, Secret, SecretError};

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pelton_model::{
-    Builtin, Consumer, Digest, Event, Incarnation, JsonObject, Offset, ProcessorConfigured, ProcessorControl, Quotas, Slug, StreamControl,
-    StreamPath, SubscriptionControl, TenantName, Timestamp, TransformerControl,
+    Builtin, Consumer, Digest, Event, Incarnation, JsonObject, Offset, Position, ProcessorConfigured, ProcessorControl, Quotas, Slug,
+    StreamControl, StreamPath, SubscriptionControl, TenantName, Timestamp, TransformerControl,
 };
-use pelton_store::{Append, Component, Condition, KeyReuse, OpenOptions, Page, PageLimit, Store, StoreError, Write, Written};
+use pelton_store::{Append, Component, Condition, KeyReuse, OpenOptions, Page, PageLimit, Store, StoreError, TreePage, Write, Written};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::components::Components;
@@ -259,6 +259,20 @@ impl Tenant {
     /// Where the file cannot be read.
     pub fn read(&self, stream: &StreamPath, range: std::ops::Range<Offset>, limit: PageLimit) -> Result<Page, StoreError> {
         self.core.store.read_stream(stream, range, limit)
+    }
+
+    /// One page of a stream and all below it in the tenant's commit order, from `from` on. Blocking.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn read_tree(&self, root: &StreamPath, from: Position, limit: PageLimit) -> Result<TreePage, StoreError> {
+        self.core.store.read_tree(root, from, limit)
+    }
+
+    /// The next position of the tenant, and a way to wait for it to move.
+    #[must_use]
+    pub fn head(&self) -> Tail {
+        self.core.tails.tenant()
     }
 
     /// The next offset of a stream, and a way to wait for it to move. A stream nobody has appended to has tail 1.

@@ -2,6 +2,7 @@
 
 mod egress;
 mod http;
+mod listen;
 mod push;
 mod serve;
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use pelton_engine::{Engine, EngineError, EngineOptions};
@@ -15,8 +14,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::egress::{Egress, Rule};
-use crate::http;
+use crate::listen::Manners;
 use crate::push::Post;
+use crate::{http, listen};
 
 /// Options of `pelton serve`.
 #[derive(Args)]
@@ -54,6 +54,15 @@ pub struct Options {
     /// Answer as another service does where the two differ, for its clients.
     #[arg(long, env = "PELTON_COMPAT")]
     compat: Option<http::Compat>,
+    /// Connections that are open at the same time; further ones wait, not accepted, until one ends.
+    #[arg(long, env = "PELTON_CONNECTIONS_MAX", default_value = "20000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    connections_max: u32,
+    /// Seconds that the headers of a request may take, and that a connection may be idle between two requests.
+    #[arg(long, env = "PELTON_HEADER_TIMEOUT_SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    header_timeout_seconds: u64,
+    /// Seconds of silence after which a request is given up whose body has not come to its end.
+    #[arg(long, env = "PELTON_BODY_TIMEOUT_SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    body_timeout_seconds: u64,
     /// How log lines on standard error look. What is logged is set by `PELTON_LOG`, such as `info` or `pelton_engine=debug`.
     #[arg(long, env = "PELTON_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -108,20 +117,10 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     announce(address).map_err(io("writing to standard output"))?;
 
     let (stop, stopping) = watch::channel(false);
-    let app = http::router(http::App { engine: engine.clone(), stopping: stopping.clone(), compat: options.compat });
-    // An answer is small and wanted at once.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-    });
-    let mut drain = stopping;
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
-        if drain.wait_for(|stop| *stop).await.is_err() {
-            tracing::debug!("the stop signal ended before it was sent");
-        }
-    });
-    let mut server = tokio::spawn(server.into_future());
+    let body_timeout = Duration::from_secs(options.body_timeout_seconds);
+    let app = http::router(http::App { engine: engine.clone(), stopping: stopping.clone(), compat: options.compat, body_timeout });
+    let manners = Manners { header_timeout: Duration::from_secs(options.header_timeout_seconds), connections_max: options.connections_max };
+    let mut server = tokio::spawn(listen::serve(listener, app, manners, stopping));
 
     tokio::select! {
         result = &mut server => return ended(result),
@@ -138,8 +137,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     Ok(())
 }
 
-fn ended(result: Result<std::io::Result<()>, tokio::task::JoinError>) -> Result<(), ServeError> {
-    result.map_err(std::io::Error::other).and_then(|result| result).map_err(io("serving"))
+fn ended(result: Result<(), tokio::task::JoinError>) -> Result<(), ServeError> {
+    result.map_err(std::io::Error::other).map_err(io("serving"))
 }
 
 fn engine_options(options: &Options) -> Result<EngineOptions, ServeError> {

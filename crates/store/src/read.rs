@@ -39,6 +39,8 @@ pub struct PageLimit {
 /// Consecutive events of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
+    /// The stream that the events are of; `None` if none has this path.
+    pub incarnation: Option<Incarnation>,
     pub events: Vec<Event>,
     /// The cursor after the page; where the range started if the page is empty.
     pub next: Offset,
@@ -100,9 +102,10 @@ impl Store {
     /// # Errors
     /// As [`Store::stream`].
     pub fn read_stream(&self, path: &StreamPath, range: Range<Offset>, limit: PageLimit) -> Result<Page, StoreError> {
-        let mut page = Page { events: Vec::new(), next: range.start };
+        let mut page = Page { incarnation: None, events: Vec::new(), next: range.start };
         let snapshot = self.snapshot()?;
         let Some(StreamRow { id, .. }) = snapshot.stream(path)? else { return Ok(page) };
+        page.incarnation = Some(Incarnation::new(id));
         let mut left = Left(limit);
         let mut recent_type = None;
         let mut current = if range.is_empty() { None } else { snapshot.run(id, range.start)? };

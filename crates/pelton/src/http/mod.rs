@@ -1,18 +1,24 @@
 //! Routes, and what of a request decides where it goes. What a client sees is written down in `docs/http.md`.
 
+mod accept;
 mod append;
 mod body;
 mod children;
+mod cursor;
 mod destroy;
 mod path;
 mod precondition;
 mod problem;
 mod read;
 mod secrets;
+mod socket;
 mod state;
+mod watched;
 pub mod wire;
+mod yaml_out;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::HttpBody as _;
@@ -22,7 +28,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use pelton_engine::{Engine, Tenant};
 use pelton_model::{StreamPath, TenantName};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use problem::Problem;
 
@@ -34,6 +40,8 @@ pub struct App {
     pub stopping: watch::Receiver<bool>,
     /// Whose ways it follows where they differ from its own.
     pub compat: Option<Compat>,
+    /// How long a body may pause before the request is given up.
+    pub body_timeout: Duration,
 }
 
 /// Another service, for whose clients some answers are as they know them.
@@ -41,6 +49,17 @@ pub struct App {
 pub enum Compat {
     /// events.iterate.com
     Iterate,
+}
+
+/// Held for as long as a connection is open, also after it has become a WebSocket.
+#[derive(Clone)]
+pub struct Connection(pub Arc<OwnedSemaphorePermit>);
+
+/// Returns once the daemon stops.
+pub async fn stops(stopping: &mut watch::Receiver<bool>) {
+    if stopping.wait_for(|stop| *stop).await.is_err() {
+        tracing::debug!("the stop signal ended before it was sent");
+    }
 }
 
 pub fn router(app: App) -> Router {
@@ -66,7 +85,14 @@ async fn ready(State(app): State<App>) -> Response {
 async fn route(State(app): State<App>, request: Request) -> Response {
     let has_body = !request.body().is_end_stream();
     let compat = app.compat;
+    let body_timeout = app.body_timeout;
+    let (request, silence) = if has_body { watched::watched(request, body_timeout) } else { (request, watched::Silence::default()) };
     match dispatch(app, request).await.map_err(|problem| problem.for_clients_of(compat)) {
+        // Whoever read the body only knows that it ended early.
+        Err(_) if silence.was_too_long() => {
+            let detail = format!("expected the next part of the body within {} s, found silence", body_timeout.as_secs());
+            Problem::new("body-timeout", detail).with_header(header::CONNECTION, "close").into_response()
+        }
         Ok(response) => response,
         // What is left of an unread body would be taken for the next request.
         Err(problem) if has_body && !problem.comes_after_the_body() => problem.with_header(header::CONNECTION, "close").into_response(),
@@ -89,7 +115,7 @@ async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
     if let Some(rest) = below("__state") {
         let path = stream_path(rest)?;
         return match *request.method() {
-            Method::GET => state::get(&reading(&app, &path, request.headers()).await?, &path, request.uri()).await,
+            Method::GET => state::get(&reading(&app, &path, request.headers()).await?, &path, request.uri(), request.headers()).await,
             _ => Err(method_not_allowed(request.method(), "GET")),
         };
     }
@@ -104,7 +130,7 @@ async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
     match *request.method() {
         Method::GET => {
             let tenant = reading(&app, &path, request.headers()).await?;
-            read::get(&app, tenant, path, request.uri(), request.headers()).await
+            read::get(&app, tenant, path, request).await
         }
         Method::POST => append::post(app.compat, tenant(&app, request.headers()).await?, path, request).await,
         Method::DELETE => destroy::delete(&tenant(&app, request.headers()).await?, &path, request.uri()).await,

@@ -3,7 +3,7 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pelton_engine::{AppendError, EngineError, Refusal, StoreError};
-use pelton_model::Event;
+use pelton_model::{Event, Incarnation};
 use serde_json::Value;
 
 use super::{Compat, wire};
@@ -12,6 +12,8 @@ use super::{Compat, wire};
 #[derive(Debug)]
 pub struct Problem {
     code: &'static str,
+    /// Where it is not the one that the code has elsewhere.
+    status: Option<StatusCode>,
     detail: String,
     /// Members of its own, as JSON text.
     more: Vec<(&'static str, String)>,
@@ -29,6 +31,8 @@ const CODES: &[(&str, StatusCode, &str)] = &[
     ("bad-body", StatusCode::BAD_REQUEST, "Malformed body"),
     ("already-initialized", StatusCode::BAD_REQUEST, "Stream already initialized"),
     ("unsupported-encoding", StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported content encoding"),
+    ("bad-frame", StatusCode::BAD_REQUEST, "Malformed WebSocket frame"),
+    ("body-timeout", StatusCode::REQUEST_TIMEOUT, "Body too slow"),
     ("not-found", StatusCode::NOT_FOUND, "Not found"),
     ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
     ("not-acceptable", StatusCode::NOT_ACCEPTABLE, "Not acceptable"),
@@ -50,7 +54,28 @@ const CODES: &[(&str, StatusCode, &str)] = &[
 
 impl Problem {
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), more: Vec::new(), events: Vec::new(), compat: None, headers: Vec::new() }
+        Self { code, status: None, detail: detail.into(), more: Vec::new(), events: Vec::new(), compat: None, headers: Vec::new() }
+    }
+
+    /// A reader asked for a stream that is no longer, or not yet, the one at this path. Nothing failed that it required of an append, hence
+    /// a conflict.
+    pub fn other_incarnation(wanted: u64, found: Option<Incarnation>) -> Self {
+        let seen = found.map_or_else(|| "no stream".to_owned(), |found| found.to_string());
+        let problem = Self::new("incarnation-changed", format!("incarnation: expected {wanted}, found {seen}"));
+        Self { status: Some(StatusCode::CONFLICT), ..problem }.with("found", found.map(Incarnation::get))
+    }
+
+    /// The stream that a page was read of is gone before the page was complete.
+    pub fn destroyed_meanwhile(error: &dyn std::fmt::Display) -> Self {
+        Self { status: Some(StatusCode::CONFLICT), ..Self::new("incarnation-changed", error.to_string()) }.with("found", Value::Null)
+    }
+
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// Adds a member of its own to the answer.
@@ -105,6 +130,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let known = CODES.iter().find(|(code, ..)| *code == self.code);
         let (status, title) = known.map_or((StatusCode::INTERNAL_SERVER_ERROR, "Error"), |(_, status, title)| (*status, *title));
+        let status = self.status.unwrap_or(status);
         let mut body = format!(
             r#"{{"type":"urn:pelton:problem:{code}","title":{},"status":{},"code":"{code}","detail":{}"#,
             Value::from(title),

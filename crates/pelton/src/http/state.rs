@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{StatusCode, Uri};
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
 use pelton_engine::{ProcessorView, StreamView, SubscriptionView, Tenant};
 use pelton_model::{
     Breaker, Digest, ExecutionFinished, Incarnation, Json, JsonObject, Missed, Offset, Parked, Reason, Rejected, Schedule,
@@ -14,8 +14,9 @@ use pelton_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::accept::{Offer, choose};
 use super::problem::Problem;
-use super::{json, query, wire};
+use super::{json, query, wire, yaml_out};
 
 /// Nobody needs to hold a connection for longer to learn a state.
 pub const WAIT_SECONDS_MAX: u64 = 60;
@@ -27,7 +28,7 @@ struct StateQuery {
     wait: Option<u64>,
 }
 
-pub async fn get(tenant: &Arc<Tenant>, path: &StreamPath, uri: &Uri) -> Result<Response, Problem> {
+pub async fn get(tenant: &Arc<Tenant>, path: &StreamPath, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
     let query: StateQuery = query(uri)?;
     let view = match query.handled {
         Some(offset) => tenant.view_once_handled(path, offset, wait(query.wait.unwrap_or(10))?).await?,
@@ -38,8 +39,24 @@ pub async fn get(tenant: &Arc<Tenant>, path: &StreamPath, uri: &Uri) -> Result<R
     };
     let body =
         serde_json::to_string(&StateBody::of(tenant.name(), path, &view)).map_err(|error| Problem::new("internal", error.to_string()))?;
-    Ok(json(StatusCode::OK, body + "\n"))
+    // Whoever wants neither gets JSON, for it is what programs expect.
+    match choose(headers, FORMATS).unwrap_or(Format::Json) {
+        Format::Json => Ok(json(StatusCode::OK, body + "\n")),
+        Format::Yaml => {
+            let mut text = String::new();
+            yaml_out::write(&mut text, &body);
+            Ok((StatusCode::OK, [(header::CONTENT_TYPE, yaml_out::MEDIA_TYPES[0])], text).into_response())
+        }
+    }
 }
+
+#[derive(Clone, Copy)]
+enum Format {
+    Json,
+    Yaml,
+}
+
+const FORMATS: &[Offer<Format>] = &[(Format::Json, &["application/json"]), (Format::Yaml, yaml_out::MEDIA_TYPES)];
 
 pub fn wait(seconds: u64) -> Result<Duration, Problem> {
     if seconds > WAIT_SECONDS_MAX {

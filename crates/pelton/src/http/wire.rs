@@ -1,7 +1,7 @@
 //! Events as JSON text. Payloads are copied as they stand, never read.
 
 use jiff::fmt::temporal::DateTimePrinter;
-use pelton_model::{Event, Timestamp};
+use pelton_model::{Event, Position, Timestamp};
 use serde_json::Value;
 
 use super::Compat;
@@ -11,11 +11,20 @@ const ITERATE_PREFIX: &str = "https://events.iterate.com/events/stream/";
 
 /// Appends the JSON of one event to `out`.
 pub fn write_event(out: &mut String, event: &Event, compat: Option<Compat>) {
+    write_event_at(out, event, None, compat);
+}
+
+/// As [`write_event`], with the event's place in the tenant's commit order where that is how it was read.
+pub fn write_event_at(out: &mut String, event: &Event, position: Option<Position>, compat: Option<Compat>) {
     out.reserve(event.payload.as_str().len() + 200);
     out.push_str(r#"{"streamPath":""#);
     out.push_str(event.stream_path.as_str()); // its grammar needs no escapes
     out.push_str(r#"","offset":"#);
     out.push_str(itoa::Buffer::new().format(event.offset.get()));
+    if let Some(position) = position {
+        out.push_str(r#","position":"#);
+        out.push_str(itoa::Buffer::new().format(position.get()));
+    }
     out.push_str(r#","type":"#);
     match (compat, event.event_type.as_str().strip_prefix("stream/")) {
         (Some(Compat::Iterate), Some(slug)) => {
