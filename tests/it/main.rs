@@ -10,6 +10,7 @@ mod append;
 mod append_formats;
 mod bad_input;
 mod breaker;
+mod cli;
 mod cloudevents;
 mod compat;
 mod configured;

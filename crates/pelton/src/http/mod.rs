@@ -15,7 +15,7 @@ mod socket;
 mod state;
 mod watched;
 pub mod wire;
-mod yaml_out;
+pub mod yaml_out;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub enum Compat {
 
 /// Held for as long as a connection is open, also after it has become a WebSocket.
 #[derive(Clone)]
-pub struct Connection(pub Arc<OwnedSemaphorePermit>);
+pub struct Connection(#[expect(dead_code, reason = "held, not read")] pub Arc<OwnedSemaphorePermit>);
 
 /// Returns once the daemon stops.
 pub async fn stops(stopping: &mut watch::Receiver<bool>) {
