@@ -21,6 +21,7 @@ mod errors;
 mod fixtures;
 mod github_triage;
 mod idempotency;
+mod openapi;
 mod parked;
 mod read;
 mod read_formats;

@@ -41,7 +41,7 @@ fn yaml_is_one_document_an_event() {
         let reply = read(&server, "/api/streams/a?afterOffset=1", accept);
         assert_eq!((reply.status, reply.header("content-type")), (200, "application/yaml"));
         let expected = format!(
-            "---\nstreamPath: /a\noffset: 2\ntype: note\npayload:\n  text: |\n    one\n    two\n  \"yes\": \"no\"\n  n: 1\n  list: []\nmetadata: {{}}\ncreatedAt: {}\n",
+            "---\nstreamPath: /a\noffset: 2\ntype: note\npayload:\n  list: []\n  \"n\": 1\n  text: |\n    one\n    two\n  \"yes\": \"no\"\nmetadata: {{}}\ncreatedAt: {}\n",
             log[1]["createdAt"]
         );
         assert_eq!(reply.text(), expected);

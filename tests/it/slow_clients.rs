@@ -82,13 +82,7 @@ fn a_body_that_stops_in_the_middle_is_given_up_and_records_nothing() {
     for head in ["content-type: application/json", "content-type: application/wasm", "content-type: multipart/form-data; boundary=b"] {
         let mut stream = connect(&server);
         let request = format!("POST /api/streams/a?slug=p HTTP/1.1\r\nhost: x\r\n{head}\r\ncontent-length: 1000\r\n\r\n{{\"type\":");
-        let request = if head.contains("json") {
-            request.replace("?slug=p", "")
-        } else if head.contains("multipart") {
-            request.replace("?slug=p", "")
-        } else {
-            request
-        };
+        let request = if head.contains("wasm") { request } else { request.replace("?slug=p", "") };
         stream.write_all(request.as_bytes()).unwrap();
         let answer = to_the_end(stream);
         assert!(answer.starts_with("HTTP/1.1 408 "), "{head}: {answer}");

@@ -6,6 +6,7 @@ mod body;
 mod children;
 mod cursor;
 mod destroy;
+mod openapi;
 mod path;
 mod precondition;
 mod problem;
@@ -66,6 +67,8 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .route("/api/openapi.json", get(async || openapi::json()))
+        .route("/api/docs", get(async || openapi::html()))
         .method_not_allowed_fallback(async |method: Method| method_not_allowed(&method, "GET"))
         .fallback(route)
         .with_state(app)

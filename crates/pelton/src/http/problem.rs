@@ -22,7 +22,7 @@ pub struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-const CODES: &[(&str, StatusCode, &str)] = &[
+pub const CODES: &[(&str, StatusCode, &str)] = &[
     ("bad-path", StatusCode::BAD_REQUEST, "Malformed stream path"),
     ("path-too-deep", StatusCode::BAD_REQUEST, "Stream path too deep"),
     ("bad-tenant", StatusCode::BAD_REQUEST, "Malformed tenant name"),

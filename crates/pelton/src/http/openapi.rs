@@ -1,0 +1,457 @@
+//! `/api/openapi.json` and `/api/docs`: the routes, and every built-in event with its schema and an example, from the code itself.
+
+use std::sync::LazyLock;
+
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use pelton_model::{Builtin, Digest, Incarnation, Json, JsonObject, Offset, Slug, StreamPath};
+use serde_json::{Value, json};
+use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
+use utoipa::openapi::{
+    ComponentsBuilder, Content, HttpMethod, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Ref, RefOr,
+    Required, ResponseBuilder, Schema, Type,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::problem::CODES;
+
+/// A recorded event.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Event {
+    stream_path: StreamPath,
+    offset: Offset,
+    #[schema(min_length = 1, max_length = 2048)]
+    r#type: String,
+    payload: JsonObject,
+    metadata: Option<JsonObject>,
+    #[schema(min_length = 1, max_length = 2048)]
+    idempotency_key: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    source: Option<Source>,
+}
+
+/// Which processor or transformer appended an event, and while handling which.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Source {
+    slug: Slug,
+    digest: Digest,
+    stream_path: StreamPath,
+    offset: Offset,
+    depth: u32,
+}
+
+/// A proposed event. What is none is kept as `stream/invalid-event-appended`.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct NewEvent {
+    #[schema(min_length = 1, max_length = 2048)]
+    r#type: String,
+    payload: Option<JsonObject>,
+    metadata: Option<JsonObject>,
+    #[schema(min_length = 1, max_length = 2048)]
+    idempotency_key: Option<String>,
+    offset: Option<Offset>,
+}
+
+/// The answer to an append.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Appended {
+    /// Where one event was sent.
+    event: Option<Event>,
+    /// Where a batch was sent, in its order.
+    events: Option<Vec<Event>>,
+    /// What became of an uploaded processor.
+    outcome: Option<Event>,
+    incarnation: Option<Incarnation>,
+}
+
+/// A page of a stream.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Page {
+    stream_path: StreamPath,
+    incarnation: Option<Incarnation>,
+    events: Vec<Event>,
+    /// Where the next page is; null at the end.
+    #[schema(required = true)]
+    next: Option<String>,
+}
+
+/// A stream below another.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Child {
+    path: StreamPath,
+    #[schema(format = DateTime)]
+    created_at: Option<String>,
+}
+
+/// A secret to be kept.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct NewSecret {
+    name: Slug,
+    #[schema(min_length = 1, max_length = 65_536)]
+    value: String,
+    #[schema(max_length = 4_096)]
+    description: Option<String>,
+    /// Where the value may be sent: host names, `*.` for all below one.
+    hosts: Option<Vec<String>>,
+}
+
+/// What went wrong (RFC 9457). Programs decide by `code`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Problem {
+    r#type: String,
+    title: String,
+    status: u16,
+    code: String,
+    detail: String,
+}
+
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+    let text = document().to_pretty_json();
+    text.unwrap_or_else(|error| format!("{{\"error\":{}}}", Value::from(error.to_string()))) + "\n"
+});
+
+static PAGE: LazyLock<String> = LazyLock::new(|| page(&serde_json::from_str(&DOCUMENT).unwrap_or_default()));
+
+pub fn json() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
+}
+
+pub fn html() -> Response {
+    // Nothing is loaded from anywhere.
+    let policy = "default-src 'none'; style-src 'unsafe-inline'";
+    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)];
+    (headers, PAGE.as_str()).into_response()
+}
+
+fn document() -> OpenApi {
+    let mut named = Vec::new();
+    fn add<T: ToSchema>(named: &mut Vec<(String, RefOr<Schema>)>) {
+        T::schemas(named);
+        named.push((T::name().into_owned(), <T as PartialSchema>::schema()));
+    }
+    add::<Event>(&mut named);
+    add::<NewEvent>(&mut named);
+    add::<Appended>(&mut named);
+    add::<Page>(&mut named);
+    add::<Child>(&mut named);
+    add::<NewSecret>(&mut named);
+    add::<Problem>(&mut named);
+    for &builtin in Builtin::ALL {
+        let payload = builtin.payload_schema(&mut named);
+        named.push((component(builtin), event_schema(builtin, payload)));
+    }
+    named.sort_by(|(one, _), (other, _)| one.cmp(other));
+    named.dedup_by(|(one, _), (other, _)| one == other);
+    let components = named.into_iter().fold(ComponentsBuilder::new(), |components, (name, schema)| components.schema(name, schema));
+
+    let stream =
+        || path_parameter("path", "The stream: `/`, or segments of `[a-z0-9_-]+`. Raw (`team/inbox`) or escaped (`team%2Finbox`).");
+    let paths = PathsBuilder::new()
+        .path(
+            "/api/streams/{path}",
+            operations([
+                (HttpMethod::Post, append().parameter(stream()).build()),
+                (HttpMethod::Get, read().parameter(stream()).build()),
+                (HttpMethod::Delete, destroy().parameter(stream()).build()),
+            ]),
+        )
+        .path("/api/streams/__state/{path}", operations([(HttpMethod::Get, state().parameter(stream()).build())]))
+        .path("/api/streams/__children/{path}", operations([(HttpMethod::Get, children().parameter(stream()).build())]))
+        .path("/api/secrets", operations([(HttpMethod::Post, set_secret().build()), (HttpMethod::Get, list_secrets().build())]))
+        .path("/api/secrets/{id}", operations([(HttpMethod::Delete, delete_secret().build())]))
+        .path(
+            "/healthz",
+            operations([(HttpMethod::Get, operation("health", "Whether the process runs").response("200", plain("`ok`")).build())]),
+        )
+        .path(
+            "/readyz",
+            operations([(HttpMethod::Get, answers(operation("ready", "Whether requests are served"), "200", None, "ready").build())]),
+        )
+        .build();
+    let description = "Append-only event streams that react. Acknowledged means on disk; what is not a valid event is kept, not refused.";
+    let info = InfoBuilder::new().title("Pelton").version(env!("CARGO_PKG_VERSION")).description(Some(description)).build();
+    OpenApiBuilder::new().info(info).paths(paths).components(Some(components.build())).build()
+}
+
+fn operations<const N: usize>(operations: [(HttpMethod, Operation); N]) -> PathItem {
+    operations.into_iter().fold(PathItem::default(), |mut item, (method, operation)| {
+        item.merge_operations(PathItem::new(method, operation));
+        item
+    })
+}
+
+fn append() -> OperationBuilder {
+    let event = || Content::new(Some(reference("NewEvent")));
+    let body = RequestBodyBuilder::new()
+        .description(Some("An event, bare or as `{ \"event\": … }`; an array, NDJSON or several YAML documents are one atomic batch; anything else is kept as it came."))
+        .content("application/json", event())
+        .content("application/yaml", event())
+        .content("application/x-ndjson", Content::new(Some(text(None))))
+        .content("application/cloudevents+json", Content::new(Some(<JsonObject as PartialSchema>::schema())))
+        .content("application/cloudevents-batch+json", Content::new(Some(<Json as PartialSchema>::schema())))
+        .content("application/x-www-form-urlencoded", Content::new(Some(<JsonObject as PartialSchema>::schema())))
+        .content("text/plain", Content::new(Some(text(None))))
+        .content("application/wasm", Content::new(Some(binary())))
+        .build();
+    let operation = operation("append", "Append one event, a batch, or upload a processor")
+        .request_body(Some(body))
+        .parameter(header_parameter("Idempotency-Key", "The event's idempotency key."))
+        .parameter(header_parameter("If-Match", "`\"<incarnation>-<last offset>\"`, `\"<last offset>\"`, or `*`: the stream must exist."))
+        .parameter(header_parameter("If-None-Match", "`*`: the stream must not exist."))
+        .parameter(query_parameter("wait", "Seconds to wait for the outcome of an upload, at most 60.", integer()));
+    answers(operation, "200", Some("Appended"), "on disk, and visible to every later read")
+}
+
+fn read() -> OperationBuilder {
+    let operation = operation("read", "Read a stream: history, then live, or a page")
+        .parameter(query_parameter("afterOffset", "An offset, `start` or `end`; exclusive.", text(None)))
+        .parameter(query_parameter("beforeOffset", "An offset or `end`; exclusive. Sends what there is now and closes.", text(None)))
+        .parameter(query_parameter("afterPosition", "With includeChildren, in place of afterOffset.", text(None)))
+        .parameter(query_parameter("beforePosition", "With includeChildren, in place of beforeOffset.", text(None)))
+        .parameter(query_parameter("limit", "Events of a page, 1 to 1000.", integer()))
+        .parameter(query_parameter("types", "Event types separated by commas; `*` for any run of characters.", text(None)))
+        .parameter(query_parameter("includeChildren", "The stream and all below it, in commit order.", text(Some(&["true", "false"]))))
+        .parameter(query_parameter("incarnation", "409 if the stream has another one.", integer()))
+        .parameter(header_parameter("Last-Event-ID", "Go on after the event of this id."));
+    let content = ResponseBuilder::new()
+        .description("the events")
+        .content("text/event-stream", Content::new(Some(text(None))))
+        .content("application/json", Content::new(Some(reference("Page"))))
+        .content("application/x-ndjson", Content::new(Some(text(None))))
+        .content("application/yaml", Content::new(Some(text(None))))
+        .build();
+    problems(operation.response("200", content))
+}
+
+fn state() -> OperationBuilder {
+    let operation = operation("state", "What a stream and its processors, schedules and subscriptions know")
+        .parameter(query_parameter("handled", "Answer once every active processor has handled this offset.", integer()))
+        .parameter(query_parameter("wait", "Seconds to wait for that, at most 60.", integer()));
+    answers(operation, "200", None, "the state")
+}
+
+fn children() -> OperationBuilder {
+    let children = utoipa::openapi::ArrayBuilder::new().items(reference("Child")).build();
+    let content = ResponseBuilder::new()
+        .description("the newest first")
+        .content("application/json", Content::new(Some(Schema::Array(children))))
+        .build();
+    problems(operation("children", "A stream and all below it").response("200", content))
+}
+
+fn destroy() -> OperationBuilder {
+    let boolean = text(Some(&["true", "false"]));
+    let operation = operation("destroy", "Destroy a stream and all that belongs to it").parameter(query_parameter(
+        "destroyChildren",
+        "Also all streams below it.",
+        boolean,
+    ));
+    answers(operation, "200", None, "how many, and what each was in the moment before")
+}
+
+fn set_secret() -> OperationBuilder {
+    let body = RequestBodyBuilder::new()
+        .content("application/json", Content::new(Some(reference("NewSecret"))))
+        .required(Some(Required::True))
+        .build();
+    let operation = operation("setSecret", "Keep a secret, or replace the one of that name").request_body(Some(body));
+    answers(answers(operation, "201", None, "kept"), "200", None, "replaced")
+}
+
+fn list_secrets() -> OperationBuilder {
+    let operation = operation("listSecrets", "The secrets, without their values")
+        .parameter(query_parameter("limit", "1 to 100; 20 unless given.", integer()))
+        .parameter(query_parameter("offset", "So many are passed over.", integer()));
+    answers(operation, "200", None, "a page of them")
+}
+
+fn delete_secret() -> OperationBuilder {
+    answers(
+        operation("deleteSecret", "Delete a secret").parameter(path_parameter("id", "Its id or name.")),
+        "200",
+        None,
+        "whether there was one",
+    )
+}
+
+fn operation(id: &str, summary: &str) -> OperationBuilder {
+    OperationBuilder::new().operation_id(Some(id)).summary(Some(summary))
+}
+
+/// A JSON answer, and the problems that any request may meet.
+fn answers(operation: OperationBuilder, status: &str, schema: Option<&str>, description: &str) -> OperationBuilder {
+    let schema = schema.map_or_else(<JsonObject as PartialSchema>::schema, |name| reference(name).into());
+    let content = ResponseBuilder::new().description(description).content("application/json", Content::new(Some(schema))).build();
+    problems(operation.response(status, content))
+}
+
+fn problems(operation: OperationBuilder) -> OperationBuilder {
+    let mut statuses: Vec<(u16, Vec<&str>)> = Vec::new();
+    for (code, status, _) in CODES {
+        match statuses.iter_mut().find(|(known, _)| *known == status.as_u16()) {
+            Some((_, codes)) => codes.push(code),
+            None => statuses.push((status.as_u16(), vec![code])),
+        }
+    }
+    statuses.into_iter().fold(operation, |operation, (status, codes)| {
+        let description = format!("`code`: {}", codes.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", "));
+        let content = Content::new(Some(reference("Problem")));
+        operation.response(
+            status.to_string(),
+            ResponseBuilder::new().description(description).content("application/problem+json", content).build(),
+        )
+    })
+}
+
+fn plain(description: &str) -> utoipa::openapi::Response {
+    ResponseBuilder::new().description(description).content("text/plain", Content::new(Some(text(None)))).build()
+}
+
+fn reference(name: &str) -> Ref {
+    Ref::from_schema_name(name)
+}
+
+fn text(allowed: Option<&[&str]>) -> RefOr<Schema> {
+    let builder = ObjectBuilder::new().schema_type(Type::String);
+    builder.enum_values(allowed.map(<[&str]>::to_vec)).build().into()
+}
+
+fn integer() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0.0)).build().into()
+}
+
+fn binary() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary))).build().into()
+}
+
+fn path_parameter(name: &str, description: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(description))
+        .schema(Some(text(None)))
+        .build()
+}
+
+fn query_parameter(name: &str, description: &str, schema: RefOr<Schema>) -> Parameter {
+    let builder = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).required(Required::False);
+    builder.description(Some(description)).schema(Some(schema)).build()
+}
+
+fn header_parameter(name: &str, description: &str) -> Parameter {
+    let builder = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
+    builder.description(Some(description)).schema(Some(text(None))).build()
+}
+
+/// The name of a built-in event's schema: its type, with dots for what a name of a component cannot have.
+fn component(builtin: Builtin) -> String {
+    builtin.as_str().replace('/', ".")
+}
+
+fn event_schema(builtin: Builtin, payload: RefOr<Schema>) -> RefOr<Schema> {
+    let description = if builtin.is_host_only() { "Written by the host only." } else { "May be appended by anybody." };
+    let payload_example: Value = serde_json::from_str(builtin.example()).unwrap_or_default();
+    let event_type = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([builtin.as_str()])).build();
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(description))
+        .property("type", event_type)
+        .required("type")
+        .property("payload", payload)
+        .examples([json!({ "type": builtin.as_str(), "payload": payload_example })])
+        .build()
+        .into()
+}
+
+/// The document as a page that a browser shows without loading anything else.
+fn page(document: &Value) -> String {
+    let mut out = String::from(HEAD);
+    write_html(&mut out, document);
+    out.push_str("</main></html>\n");
+    out
+}
+
+const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>Pelton: HTTP</title><style>\
+body{font:16px/1.5 system-ui,sans-serif;margin:0;color:#1b2430;background:#fff}main{max-width:60rem;margin:auto;padding:1rem}\
+code,pre{font:14px/1.45 ui-monospace,monospace;background:#f3f5f8;border-radius:4px}code{padding:.1em .3em}pre{padding:.7rem;overflow:auto}\
+h2{border-bottom:1px solid #d8dee6;margin-top:2.5rem}summary{cursor:pointer;padding:.3rem 0}.verb{display:inline-block;min-width:4.5rem;font-weight:700;color:#0b62a4}\
+table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0;border-bottom:1px solid #eceff3}\
+@media(prefers-color-scheme:dark){body{color:#dfe6ee;background:#12171d}code,pre{background:#1e2630}h2,td,th{border-color:#2c3742}.verb{color:#6cb8f0}}</style><main><h1>Pelton: HTTP</h1>";
+
+fn write_html(out: &mut String, document: &Value) {
+    let mut put = |text: std::fmt::Arguments<'_>| out.push_str(&text.to_string());
+    put(format_args!("<p>{} <a href=openapi.json>openapi.json</a></p><h2>Routes</h2>", escape(&document["info"]["description"])));
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for (verb, operation) in item.as_object().into_iter().flatten() {
+            put(format_args!(
+                "<details><summary><span class=verb>{}</span> <code>{}</code> {}</summary>",
+                verb.to_uppercase(),
+                escape_text(path),
+                escape(&operation["summary"])
+            ));
+            put(format_args!("<table><tr><th>parameter<th>in<th>meaning</tr>"));
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                put(format_args!(
+                    "<tr><td><code>{}</code><td>{}<td>{}</tr>",
+                    escape(&parameter["name"]),
+                    escape(&parameter["in"]),
+                    escape(&parameter["description"])
+                ));
+            }
+            put(format_args!("</table>"));
+            let types: Vec<_> = operation["requestBody"]["content"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| format!("<code>{}</code>", escape_text(name)))
+                .collect();
+            if !types.is_empty() {
+                put(format_args!("<p>Body: {} {}</p>", types.join(", "), escape(&operation["requestBody"]["description"])));
+            }
+            put(format_args!("<table><tr><th>status<th>meaning</tr>"));
+            for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+                put(format_args!("<tr><td>{}<td>{}</tr>", escape_text(status), escape(&response["description"])));
+            }
+            put(format_args!("</table></details>"));
+        }
+    }
+    put(format_args!("<h2>Built-in events and other schemas</h2>"));
+    for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
+        let event_type = schema["properties"]["type"]["enum"][0].as_str();
+        put(format_args!(
+            "<details id='{0}'><summary><code>{1}</code> {2}</summary>",
+            escape_text(name),
+            escape_text(event_type.unwrap_or(name)),
+            escape(&schema["description"])
+        ));
+        if let Some(example) = schema["examples"].get(0) {
+            put(format_args!("<p>Example</p><pre>{}</pre>", escape_text(&serde_json::to_string_pretty(example).unwrap_or_default())));
+        }
+        put(format_args!("<p>Schema</p><pre>{}</pre></details>", escape_text(&serde_json::to_string_pretty(schema).unwrap_or_default())));
+    }
+}
+
+fn escape(text: &Value) -> String {
+    escape_text(text.as_str().unwrap_or_default())
+}
+
+fn escape_text(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&#39;").replace('"', "&quot;")
+}
