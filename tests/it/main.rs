@@ -20,6 +20,7 @@ mod effects;
 mod errors;
 mod fixtures;
 mod github_triage;
+mod guide;
 mod idempotency;
 mod openapi;
 mod parked;
