@@ -41,7 +41,18 @@ pub struct App {
 
 /// Held for as long as a connection is open, also after it has become a WebSocket.
 #[derive(Clone)]
-pub struct Connection(pub Arc<OwnedSemaphorePermit>);
+pub struct Connection(Arc<OwnedSemaphorePermit>);
+
+impl Connection {
+    pub fn new(place: OwnedSemaphorePermit) -> Self {
+        Self(Arc::new(place))
+    }
+
+    /// Gives this holder's share up; the place is free once nobody holds it.
+    pub fn release(self) {
+        drop(self.0);
+    }
+}
 
 /// Returns once the daemon stops.
 pub async fn stops(stopping: &mut watch::Receiver<bool>) {

@@ -31,7 +31,9 @@ pub fn answer(upgrade: WebSocketUpgrade, cursor: Cursor, stopping: watch::Receiv
     let upgrade = upgrade.max_message_size(frame_bytes_max).max_frame_size(frame_bytes_max).read_buffer_size(4 << 10).write_buffer_size(0);
     let mut response = upgrade.on_upgrade(async move |socket| {
         Session { socket, cursor, stopping, heard: Instant::now() }.run().await;
-        drop(connection);
+        if let Some(connection) = connection {
+            connection.release();
+        }
     });
     if let Some(incarnation) = incarnation {
         response.headers_mut().insert("pelton-incarnation", HeaderValue::from(incarnation.get()));
