@@ -7,7 +7,12 @@
 mod support;
 
 mod append;
+mod append_formats;
+mod bad_input;
 mod breaker;
+mod cli;
+mod cloudevents;
+mod compat;
 mod configured;
 mod destroy;
 mod durability;
@@ -22,7 +27,10 @@ mod read_formats;
 mod read_tree;
 mod rejected;
 mod replaced;
+mod schedules;
 mod secrets;
 mod slow_clients;
 mod tolerance;
+mod transformers;
+mod webhooks;
 mod websocket;

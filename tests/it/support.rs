@@ -50,6 +50,19 @@ impl Server {
         self.client = Client { base, ..self.client.clone() };
     }
 
+    /// As [`Server::start_again`], with other options.
+    pub fn start_again_with(&mut self, args: &[&str]) {
+        self.args = args.iter().map(ToString::to_string).collect();
+        self.start_again();
+    }
+
+    /// As [`Server::start_again`], on the address that it had.
+    pub fn start_again_at(&mut self, address: &str) {
+        let listen = self.args.iter().position(|arg| arg == "--listen").expect("started with --listen");
+        self.args[listen + 1] = address.to_owned();
+        self.start_again();
+    }
+
     pub fn kill_and_start_again(&mut self) {
         self.kill();
         self.start_again();
@@ -117,7 +130,9 @@ fn signal(name: &str, pid: u32) {
 fn spawn(dir: &Path, args: &[String]) -> (Child, Receiver<String>, String) {
     let log = File::options().create(true).append(true).open(dir.join("stderr")).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_pelton"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg("serve")
+        .args(["--listen", "127.0.0.1:0"].iter().filter(|_| !args.iter().any(|arg| arg == "--listen")))
+        .arg("--data")
         .arg(dir.join("data"))
         .args(args)
         .env("RUST_BACKTRACE", "1")

@@ -161,11 +161,10 @@ fn the_key_of_an_invalid_event_is_not_used_up() {
 fn a_builtin_type_cannot_be_borrowed() {
     let server = Server::start();
     for (body, error) in [
-        (json!({ "type": "stream/initialized" }), "only the host"),
         (json!({ "type": "stream/processor/activated", "payload": { "slug": "p" } }), "only the host"),
         (json!({ "type": "https://events.iterate.com/events/stream/processor/parked" }), "only the host"),
         (json!({ "type": "stream/no-such-thing" }), "reserved"),
-        (json!({ "type": "stream/schedule/configured" }), "not supported"),
+        (json!({ "type": "stream/dynamic-worker/configured" }), "not supported"),
         (json!({ "type": "stream/paused", "payload": { "why": "x" } }), "unknown field"),
         (json!({ "type": "stream/metadata-updated", "payload": {} }), "metadata"),
         (json!({ "type": "stream/child-stream-created", "payload": { "childPath": "no path" } }), "stream path"),

@@ -3,27 +3,31 @@
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pelton_model::{Quotas, TenantName};
+use pelton_model::{Quotas, TenantName, Timestamp};
 use pelton_store::OpenOptions;
 use pelton_wasm::{Sandbox, SandboxOptions};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::components::Components;
+use crate::push::Courier;
 use crate::secrets::Vault;
 use crate::tenant::Shared;
+use crate::writer::now;
 use crate::{EngineError, Tenant};
 
 /// How an [`Engine`] is set up.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EngineOptions {
     pub data_dir: PathBuf,
     pub quotas: Quotas,
     /// Holds the key that secrets are sealed with; made on the first start.
     pub master_key_file: PathBuf,
+    /// Carries webhooks and WebSocket frames out of the host.
+    pub courier: Arc<dyn Courier>,
     /// Whether the circuit breaker of a stream counts every append, also where it is not configured.
     pub breaker_counts_all: bool,
     /// Page cache of all open tenants together, in bytes.
@@ -53,7 +57,11 @@ struct Inner {
 
 /// Opening and closing of one tenant take turns here, so that its file is never open twice.
 #[derive(Default)]
-struct Slot(AsyncMutex<Option<Opened>>);
+struct Slot {
+    opened: AsyncMutex<Option<Opened>>,
+    /// When a closed tenant has something to do of its own, in milliseconds since 1970; 0 if never.
+    wake_at: AtomicU64,
+}
 
 struct Opened {
     tenant: Arc<Tenant>,
@@ -64,13 +72,18 @@ struct Opened {
 impl Opened {
     /// Nobody holds it, nothing is under way, and it does not have to be kept as a witness of a failure.
     fn is_idle(&self) -> bool {
-        Arc::strong_count(&self.tenant) == 1 && !self.tenant.is_busy() && self.tenant.failure().is_none()
+        let is_due_soon = || self.tenant.next_due().is_some_and(|due| due.as_millis() < now().as_millis() + DUE_SOON_MILLIS);
+        Arc::strong_count(&self.tenant) == 1 && !self.tenant.is_busy() && self.tenant.failure().is_none() && !is_due_soon()
     }
 }
 
 /// What a tenant gets when the others have taken the rest. Enough for the upper pages of its trees.
 const CACHE_BYTES_MIN: usize = 1 << 20;
 const REAP_INTERVAL: Duration = Duration::from_secs(5);
+/// A tenant that has something to do this soon is not worth closing.
+const DUE_SOON_MILLIS: u64 = 60_000;
+/// A tenant is opened this long before it has something to do, for it may take a while and is looked for only now and then.
+const WAKE_EARLY_MILLIS: u64 = 10_000;
 /// So many tenants are opened at once when the host starts, to take up what they left unfinished.
 const START_PARALLEL: usize = 4;
 
@@ -99,7 +112,9 @@ impl Engine {
             loop {
                 tokio::time::sleep(REAP_INTERVAL).await;
                 let Some(inner) = inner.upgrade() else { break };
-                Self(inner).close_idle().await;
+                let engine = Self(inner);
+                engine.close_idle().await;
+                engine.wake_due().await;
             }
         });
         Ok(engine)
@@ -111,7 +126,7 @@ impl Engine {
     /// Where its file cannot be opened, or the host is stopping.
     pub async fn tenant(&self, name: &TenantName) -> Result<Arc<Tenant>, EngineError> {
         let slot = self.slot(name);
-        let mut opened = slot.0.lock().await;
+        let mut opened = slot.opened.lock().await;
         if self.0.stopping.load(Ordering::Acquire) {
             return Err(EngineError::Stopping);
         }
@@ -124,13 +139,18 @@ impl Engine {
         let (engine, path) = (Arc::clone(&self.0), self.path(name));
         let open = OpenOptions { tenant: name.clone(), cache_bytes, breaker_counts_all: self.0.options.breaker_counts_all };
         let result = tokio::task::spawn_blocking(move || {
-            let shared =
-                Shared { quotas: Arc::clone(&engine.quotas), components: Arc::clone(&engine.components), vault: Arc::clone(&engine.vault) };
+            let shared = Shared {
+                quotas: Arc::clone(&engine.quotas),
+                components: Arc::clone(&engine.components),
+                vault: Arc::clone(&engine.vault),
+                courier: Arc::clone(&engine.options.courier),
+            };
             Tenant::open(&path, &open, shared)
         })
         .await?;
         match result {
             Ok(tenant) => {
+                slot.wake_at.store(0, Ordering::Release);
                 let tenant = Arc::new(tenant);
                 *opened = Some(Opened { tenant: Arc::clone(&tenant), cache_bytes, used: Instant::now() });
                 Ok(tenant)
@@ -145,7 +165,7 @@ impl Engine {
     /// Why some tenant cannot be written, where that is so.
     pub async fn failure(&self) -> Option<(TenantName, String)> {
         for (name, slot) in self.slots() {
-            if let Ok(opened) = slot.0.try_lock()
+            if let Ok(opened) = slot.opened.try_lock()
                 && let Some(reason) = opened.as_ref().and_then(|opened| opened.tenant.failure())
             {
                 return Some((name, reason.to_owned()));
@@ -166,7 +186,7 @@ impl Engine {
         for (name, slot) in self.slots() {
             let engine = self.clone();
             closing.spawn(async move {
-                let opened = slot.0.lock().await.take();
+                let opened = slot.opened.lock().await.take();
                 if let Some(opened) = opened {
                     engine.close(&name, opened).await;
                 }
@@ -187,10 +207,23 @@ impl Engine {
         }
     }
 
+    /// Opens the tenants that have something to do of their own.
+    async fn wake_due(&self) {
+        let horizon = now().as_millis() + WAKE_EARLY_MILLIS;
+        for (name, slot) in self.slots() {
+            if (1..=horizon).contains(&slot.wake_at.load(Ordering::Acquire)) {
+                match self.tenant(&name).await {
+                    Ok(_) | Err(EngineError::Stopping) => {}
+                    Err(error) => tracing::error!(tenant = %name, %error, "could not be opened for what it has to do"),
+                }
+            }
+        }
+    }
+
     /// Closes the least recently used idle tenants until one more may be open.
     async fn make_room(&self) {
         let open = |(name, slot): (TenantName, Arc<Slot>)| {
-            let used = slot.0.try_lock().ok()?.as_ref()?.used;
+            let used = slot.opened.try_lock().ok()?.as_ref()?.used;
             Some((used, name, slot))
         };
         let mut candidates: Vec<_> = self.slots().into_iter().filter_map(open).collect();
@@ -209,10 +242,12 @@ impl Engine {
 
     /// A slot that is locked is being opened or closed, hence left alone. Returns whether it was closed.
     async fn close_if(&self, name: &TenantName, slot: &Slot, condition: impl Fn(&Opened) -> bool) -> bool {
-        let Ok(mut guard) = slot.0.try_lock() else { return false };
+        let Ok(mut guard) = slot.opened.try_lock() else { return false };
         match guard.take_if(|opened| condition(opened)) {
             Some(opened) => {
+                let due = opened.tenant.next_due();
                 self.close(name, opened).await;
+                slot.wake_at.store(due.map_or(0, Timestamp::as_millis), Ordering::Release);
                 true
             }
             None => false,

@@ -12,6 +12,8 @@
 //! - `actor`: the life of one processor: deploy, run, park, replace, remove
 //! - `deploy`: from a configured version to one that may run
 //! - `runner`: reduce and after-append, page by page, and the commit of what they did
+//! - `scheduler`: what is appended at its time
+//! - `push` and `transformer`: what follows a stream to send its events away, or to make others of them
 //! - `secrets`: values that are sealed on disk
 
 mod actor;
@@ -21,17 +23,22 @@ mod engine;
 mod error;
 mod feed;
 mod proposal;
+mod push;
 mod runner;
+mod scheduler;
 mod secrets;
+mod signing;
 mod supervisor;
 mod tails;
 mod tenant;
+mod transformer;
 mod writer;
 
 pub use engine::{Engine, EngineOptions};
 pub use error::{AppendError, EngineError};
 pub use pelton_store::{Condition, KeyReuse, Page, PageLimit, Refusal, StoreError, TreePage, Written};
 pub use proposal::Proposal;
+pub use push::{Attempts, BoxFuture, Courier, Delivery, Socket, Webhook};
 pub use secrets::{MasterKeyError, NewSecret, Secret, SecretError};
 pub use tails::Tail;
-pub use tenant::{AppendOptions, Outcome, ProcessorView, StreamView, Tenant};
+pub use tenant::{AppendOptions, Outcome, ProcessorView, StreamView, SubscriptionView, Tenant};

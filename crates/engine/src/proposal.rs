@@ -1,6 +1,6 @@
 //! The tolerance rule: whatever is sent becomes an event that can be recorded.
 
-use pelton_model::{Builtin, EventIssues, Issue, Json, JsonObject, NewEvent, attach_component};
+use pelton_model::{Builtin, EventIssues, IdempotencyKey, Issue, Json, JsonObject, NewEvent, Offset, attach_component};
 
 /// An event ready to be appended, with the component it brings along.
 #[derive(Debug)]
@@ -13,14 +13,18 @@ impl Proposal {
     /// An event from its envelope; where the candidate is no event, the record of that, which alone gets the metadata.
     #[must_use]
     pub fn tolerant(candidate: &Json, metadata: impl FnOnce() -> Option<JsonObject>) -> Self {
-        let invalid = |issues: EventIssues| Self::invalid(&without_component(candidate), &issues.to_string(), metadata().as_ref());
-        Self::strict(candidate).unwrap_or_else(invalid)
+        Self::strict(candidate).unwrap_or_else(|issues| Self::invalid(candidate, &issues.to_string(), metadata().as_ref()))
     }
 
     /// The record of input that was not even JSON, or no event.
     #[must_use]
     pub fn invalid(raw_input: &Json, error: &str, metadata: Option<&JsonObject>) -> Self {
-        let event = NewEvent { metadata: metadata.cloned(), ..NewEvent::invalid(raw_input, error) };
+        let raw_input = without_component(raw_input);
+        let mut event = NewEvent { metadata: metadata.cloned(), ..NewEvent::invalid(&raw_input, error) };
+        // What is nested as deep as may be has no room for what is put around it, so its text is kept.
+        if Json::parse(event.payload.as_str()).is_err() {
+            event.payload = NewEvent::invalid(&Json::of(&raw_input.as_str()), error).payload;
+        }
         Self { event, component: None }
     }
 
@@ -47,6 +51,32 @@ impl Proposal {
             return Err(EventIssues(vec![Issue { field: "type".to_owned(), problem }]));
         }
         Ok(Self { event, component: Some(component) })
+    }
+
+    /// Gives the event a key that came beside it. The record of an invalid event gets none, so that the corrected event may use it.
+    ///
+    /// # Errors
+    /// Where the event brings another key.
+    pub fn set_idempotency_key(&mut self, key: &IdempotencyKey) -> Result<(), String> {
+        match &self.event.idempotency_key {
+            Some(own) if own != key => Err(format!("expected the event's idempotencyKey {:?}, found {:?}", own.as_str(), key.as_str())),
+            _ if Builtin::of(self.event.event_type.as_str()) == Some(Builtin::InvalidEventAppended) => Ok(()),
+            _ => {
+                self.event.idempotency_key = Some(key.clone());
+                Ok(())
+            }
+        }
+    }
+
+    /// Has the append refused unless the event would get this offset.
+    ///
+    /// # Errors
+    /// Where the event says another one itself.
+    pub fn expect_offset(&mut self, offset: Offset) -> Result<(), String> {
+        match self.event.expected_offset.replace(offset) {
+            Some(own) if own != offset => Err(format!("expected the offset {own} that the event says, found that it would be {offset}")),
+            _ => Ok(()),
+        }
     }
 }
 

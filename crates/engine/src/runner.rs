@@ -366,7 +366,7 @@ impl Runner {
             } else {
                 tracing::warn!(tenant = %self.core.name, stream = %self.stream, slug = %self.slug, offset = %failed.event.offset,
                     attempt = self.attempts, code = failed.reason.code, reason = failed.reason.message, "after-append failed and is tried again");
-                next = Next::Backoff(backoff(self.attempts));
+                next = Next::Backoff(backoff(self.attempts, BACKOFF_MAX));
             }
         }
         let moved = staged.reduced.min(staged.acknowledged);
@@ -488,8 +488,8 @@ pub(crate) fn identity(core: &Core, stream: &StreamPath, version: &Version) -> I
 }
 
 /// Doubles with each attempt; a quarter of it is chance, so that processors that failed together do not return together.
-fn backoff(attempts: u32) -> Duration {
-    let base = BACKOFF_FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(BACKOFF_MAX);
+pub(crate) fn backoff(attempts: u32, max: Duration) -> Duration {
+    let base = BACKOFF_FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(max);
     let chance = f64::from(u8::try_from(RandomState::new().hash_one(attempts) % 256).unwrap_or(0)) / 256.0;
     base.mul_f64(0.75 + 0.25 * chance)
 }

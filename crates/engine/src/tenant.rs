@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use pelton_model::{
     Builtin, Consumer, Digest, Event, Incarnation, JsonObject, Offset, Position, ProcessorConfigured, ProcessorControl, Quotas, Slug,
-    StreamControl, StreamPath, TenantName, Timestamp,
+    StreamControl, StreamPath, SubscriptionControl, TenantName, Timestamp, TransformerControl,
 };
 use pelton_store::{Append, Component, Condition, KeyReuse, OpenOptions, Page, PageLimit, Store, StoreError, TreePage, Write, Written};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::components::Components;
 use crate::feed::Feed;
+use crate::push::{Attempts, Courier};
 use crate::secrets::{self, NewSecret, Secret, SecretError, Vault};
 use crate::supervisor::Supervisor;
 use crate::tails::{Tail, Tails};
@@ -43,9 +44,12 @@ pub(crate) struct Core {
     pub quotas: Arc<Quotas>,
     pub components: Arc<Components>,
     pub vault: Arc<Vault>,
+    pub courier: Arc<dyn Courier>,
     /// Steps of processors that run at the same time.
     pub turns: Arc<Semaphore>,
     busy: AtomicUsize,
+    /// When something has to be done without anybody asking for it, by who has to do it.
+    due: Mutex<HashMap<String, Timestamp>>,
     progress: Mutex<HashMap<(StreamPath, Slug), Progress>>,
     progress_moves: watch::Sender<u64>,
 }
@@ -65,6 +69,7 @@ pub(crate) struct Shared {
     pub quotas: Arc<Quotas>,
     pub components: Arc<Components>,
     pub vault: Arc<Vault>,
+    pub courier: Arc<dyn Courier>,
 }
 
 /// Under which conditions events are appended.
@@ -95,6 +100,18 @@ pub struct StreamView {
     pub children: Vec<StreamPath>,
     pub control: Arc<StreamControl>,
     pub processors: Vec<ProcessorView>,
+    pub subscriptions: Vec<SubscriptionView>,
+    /// Each with its next offset.
+    pub transformers: Vec<(Slug, TransformerControl, Option<u64>)>,
+}
+
+#[derive(Debug)]
+pub struct SubscriptionView {
+    pub slug: Slug,
+    pub control: SubscriptionControl,
+    /// The next offset to be delivered.
+    pub cursor: Option<u64>,
+    pub attempts: Option<Attempts>,
 }
 
 #[derive(Debug)]
@@ -108,7 +125,7 @@ pub struct ProcessorView {
 
 impl Tenant {
     pub(crate) fn open(path: &Path, options: &OpenOptions, shared: Shared) -> Result<Self, EngineError> {
-        let Shared { quotas, components, vault } = shared;
+        let Shared { quotas, components, vault, courier } = shared;
         let name = &options.tenant;
         let fault = |source| EngineError::Store { tenant: name.clone(), source };
         let (store, writer) = Store::open(path, options).map_err(fault)?;
@@ -124,8 +141,10 @@ impl Tenant {
             quotas,
             components,
             vault,
+            courier,
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             busy: AtomicUsize::new(0),
+            due: Mutex::default(),
             progress: Mutex::default(),
             progress_moves: watch::Sender::new(0),
         });
@@ -150,30 +169,7 @@ impl Tenant {
     /// # Errors
     /// [`AppendError`]; then nothing was recorded.
     pub async fn append(&self, stream: &StreamPath, proposals: Vec<Proposal>, options: AppendOptions) -> Result<Written, AppendError> {
-        let quotas = &self.core.quotas;
-        if proposals.len() > quotas.batch_events_max {
-            return Err(AppendError::BatchTooLarge { found: proposals.len(), max: quotas.batch_events_max });
-        }
-        if stream.depth() > quotas.path_depth_max {
-            return Err(AppendError::PathTooDeep { found: stream.depth(), max: quotas.path_depth_max });
-        }
-        let mut write = Write { key_reuse: options.key_reuse, conditions: options.conditions, ..Write::default() };
-        for Proposal { mut event, component } in proposals {
-            if event.size_bytes() > quotas.event_bytes_max {
-                return Err(AppendError::EventTooLarge { found: event.size_bytes(), max: quotas.event_bytes_max });
-            }
-            if let Some(bytes) = component {
-                // One that is too large is not stored; its deployment says why it was rejected.
-                if bytes.len() <= quotas.component_bytes_max {
-                    let component = Component { digest: Digest::of(&bytes), bytes };
-                    self.core.writer.write(Write { component: Some(component), ..Write::default() }).await?;
-                }
-            } else {
-                self.fill_in_size(&mut event)?;
-            }
-            write.appends.push(Append { stream: stream.clone(), event });
-        }
-        self.core.writer.write(write).await
+        self.core.append(stream, proposals, options).await
     }
 
     /// Begins a stream that does not exist, without an event of anybody's.
@@ -255,19 +251,6 @@ impl Tenant {
     /// [`SecretError`]
     pub async fn delete_secret(&self, id: &str) -> Result<bool, SecretError> {
         secrets::delete(&self.core.store, &self.core.writer, id).await
-    }
-
-    /// The log keeps digest and size, also where only the digest was given.
-    fn fill_in_size(&self, event: &mut pelton_model::NewEvent) -> Result<(), AppendError> {
-        if Builtin::of(event.event_type.as_str()) != Some(Builtin::ProcessorConfigured) {
-            return Ok(());
-        }
-        let Ok(mut configured) = event.payload.to::<ProcessorConfigured>() else { return Ok(()) };
-        let size =
-            self.core.store.component_size(&configured.component.digest).map_err(|error| AppendError::Unavailable(error.to_string()))?;
-        configured.component.size = size.or(configured.component.size);
-        event.payload = JsonObject::of(&configured);
-        Ok(())
     }
 
     /// One page of a stream, from `from` on. Blocking.
@@ -388,6 +371,11 @@ impl Tenant {
         Ok(view.event_count >= offset.get())
     }
 
+    /// When it must be open though nobody uses it: for a schedule, or for another attempt at a delivery.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.core.lock_due().values().min().copied()
+    }
+
     /// Whether closing it now would interrupt something.
     pub(crate) fn is_busy(&self) -> bool {
         self.core.busy.load(Ordering::Acquire) > 0
@@ -410,6 +398,33 @@ impl Tenant {
 }
 
 impl Core {
+    pub async fn append(&self, stream: &StreamPath, proposals: Vec<Proposal>, options: AppendOptions) -> Result<Written, AppendError> {
+        let quotas = &self.quotas;
+        if proposals.len() > quotas.batch_events_max {
+            return Err(AppendError::BatchTooLarge { found: proposals.len(), max: quotas.batch_events_max });
+        }
+        if stream.depth() > quotas.path_depth_max {
+            return Err(AppendError::PathTooDeep { found: stream.depth(), max: quotas.path_depth_max });
+        }
+        let mut write = Write { key_reuse: options.key_reuse, conditions: options.conditions, ..Write::default() };
+        for Proposal { mut event, component } in proposals {
+            if event.size_bytes() > quotas.event_bytes_max {
+                return Err(AppendError::EventTooLarge { found: event.size_bytes(), max: quotas.event_bytes_max });
+            }
+            if let Some(bytes) = component {
+                // One that is too large is not stored; its deployment says why it was rejected.
+                if bytes.len() <= quotas.component_bytes_max {
+                    let component = Component { digest: Digest::of(&bytes), bytes };
+                    self.writer.write(Write { component: Some(component), ..Write::default() }).await?;
+                }
+            } else {
+                self.fill_in_size(&mut event)?;
+            }
+            write.appends.push(Append { stream: stream.clone(), event });
+        }
+        self.writer.write(write).await
+    }
+
     pub fn view(&self, stream: &StreamPath) -> Result<StreamView, StoreError> {
         let store = &self.store;
         let Some(info) = store.stream(stream)? else {
@@ -420,6 +435,8 @@ impl Core {
                 children: Vec::new(),
                 control: Arc::default(),
                 processors: Vec::new(),
+                subscriptions: Vec::new(),
+                transformers: Vec::new(),
             });
         };
         let processor = |(slug, control): (&Slug, &ProcessorControl)| {
@@ -435,7 +452,24 @@ impl Core {
             })
         };
         let processors = info.control.processors.iter().map(processor).collect::<Result<_, StoreError>>()?;
+        let subscription = |(slug, control): (&Slug, &SubscriptionControl)| {
+            let checkpoint = store.checkpoint(stream, &Consumer::Subscription(slug.clone()))?;
+            Ok(SubscriptionView {
+                slug: slug.clone(),
+                control: control.clone(),
+                cursor: checkpoint.as_ref().map(|found| found.acknowledged),
+                attempts: checkpoint.and_then(|found| found.state.to().ok()),
+            })
+        };
+        let subscriptions = info.control.subscriptions.iter().map(subscription).collect::<Result<_, StoreError>>()?;
+        let transformer = |(slug, control): (&Slug, &TransformerControl)| {
+            let checkpoint = store.checkpoint(stream, &Consumer::Transformer(slug.clone()))?;
+            Ok((slug.clone(), control.clone(), checkpoint.map(|found| found.acknowledged)))
+        };
+        let transformers = info.control.transformers.iter().map(transformer).collect::<Result<_, StoreError>>()?;
         Ok(StreamView {
+            subscriptions,
+            transformers,
             incarnation: Some(info.incarnation),
             event_count: info.next_offset.get() - 1,
             created_at: Some(info.created_at),
@@ -443,6 +477,32 @@ impl Core {
             control: info.control,
             processors,
         })
+    }
+
+    /// The log keeps digest and size, also where only the digest was given.
+    pub fn fill_in_size(&self, event: &mut pelton_model::NewEvent) -> Result<(), AppendError> {
+        if Builtin::of(event.event_type.as_str()) != Some(Builtin::ProcessorConfigured) {
+            return Ok(());
+        }
+        let Ok(mut configured) = event.payload.to::<ProcessorConfigured>() else { return Ok(()) };
+        let size = self.store.component_size(&configured.component.digest).map_err(|error| AppendError::Unavailable(error.to_string()))?;
+        configured.component.size = size.or(configured.component.size);
+        event.payload = JsonObject::of(&configured);
+        Ok(())
+    }
+
+    /// Notes when `who` has something to do, or that nothing is to come.
+    pub fn set_due(&self, who: &str, at: Option<Timestamp>) {
+        let mut due = self.lock_due();
+        match at {
+            Some(at) => drop(due.insert(who.to_owned(), at)),
+            None => drop(due.remove(who)),
+        }
+    }
+
+    /// A panic elsewhere leaves at worst a time that is corrected when its owner next looks.
+    fn lock_due(&self) -> std::sync::MutexGuard<'_, HashMap<String, Timestamp>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn publish_progress(&self, stream: &StreamPath, slug: &Slug, progress: Progress) {

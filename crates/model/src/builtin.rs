@@ -1,5 +1,6 @@
 //! The built-in events: their types, their payloads, and who may append them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -92,6 +93,15 @@ impl Builtin {
         event_type.strip_prefix("stream/").and_then(Self::from_slug)
     }
 
+    /// A type under its own name where it is given by its alias.
+    #[must_use]
+    pub fn canonical(event_type: &str) -> Cow<'_, str> {
+        match event_type.strip_prefix(ALIAS_PREFIX) {
+            Some(slug) => Cow::Owned(format!("stream/{slug}")),
+            None => Cow::Borrowed(event_type),
+        }
+    }
+
     /// Whether only the host appends it.
     #[must_use]
     pub const fn is_host_only(self) -> bool {
@@ -118,6 +128,8 @@ impl Builtin {
                 | Self::ErrorOccurred
                 | Self::CircuitBreakerConfigured
                 | Self::ScheduleCancelled
+                | Self::ScheduleExecutionStarted
+                | Self::ScheduleExecutionFinished
                 | Self::SubscriptionRemoved
                 | Self::SubscriptionParked
                 | Self::SubscriptionResumed
@@ -136,8 +148,8 @@ impl Builtin {
     /// # Errors
     /// The fields that do not fit the built-in's payload, or that the type is reserved.
     pub fn admit(event: &mut NewEvent) -> Result<Option<Vec<u8>>, EventIssues> {
-        if let Some(slug) = event.event_type.as_str().strip_prefix(ALIAS_PREFIX) {
-            event.event_type = EventType::from_checked(&format!("stream/{slug}"));
+        if let Cow::Owned(canonical) = Self::canonical(event.event_type.as_str()) {
+            event.event_type = EventType::from_checked(&canonical);
         }
         let Some(slug) = event.event_type.as_str().strip_prefix("stream/") else { return Ok(None) };
         let Some(builtin) = Self::from_slug(slug) else {
@@ -183,7 +195,7 @@ impl Builtin {
             Self::ScheduleConfigured => ScheduleConfigured::parse(payload).map(drop),
             Self::ScheduleCancelled => fits::<ScheduleCancelled>(payload),
             Self::SubscriptionConfigured => SubscriptionConfigured::parse(payload).map(drop),
-            Self::TransformerConfigured => fits::<TransformerConfigured>(payload),
+            Self::TransformerConfigured => TransformerConfigured::parse(payload).map(drop),
             Self::ProcessorConfigured => fits::<ProcessorConfigured>(payload),
             Self::SubscriptionResumed | Self::ProcessorResumed => fits::<Resumed>(payload),
             Self::SubscriptionRemoved | Self::TransformerRemoved | Self::ProcessorRemoved => fits::<Removed>(payload),

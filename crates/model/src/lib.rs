@@ -18,6 +18,7 @@ mod builtin;
 mod control;
 mod event;
 mod json;
+mod jsonata;
 mod names;
 mod numbers;
 mod pattern;
@@ -34,6 +35,7 @@ pub use builtin::{
 pub use control::{Pause, ProcessorControl, Skip, StreamControl, Version};
 pub use event::{Event, EventIssues, Issue, NewEvent, Source};
 pub use json::{Json, JsonError, JsonObject};
+pub use jsonata::Jsonata;
 pub use names::{Consumer, Digest, EventType, IdempotencyKey, NameError, Slug, StreamPath, TenantName};
 pub use numbers::{Incarnation, Offset, Position, Timestamp};
 pub use pattern::TypePatterns;

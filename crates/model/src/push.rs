@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::event::EventIssues;
-use crate::{JsonObject, Offset, Reason, Slug, TypePatterns};
+use crate::{JsonObject, Jsonata, Offset, Reason, Slug, TypePatterns};
 
 /// Payload of `stream/subscription/configured`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -21,10 +21,10 @@ pub struct SubscriptionConfigured {
     pub callback_url: String,
     /// A JSONata expression on the whole event; what it is truthy for is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub jsonata_filter: Option<String>,
+    pub jsonata_filter: Option<Jsonata>,
     /// A JSONata expression on the whole event, whose value is sent in its place. Webhooks only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub jsonata_transform: Option<String>,
+    pub jsonata_transform: Option<Jsonata>,
     /// Event types, with `*` for any run of characters; all if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub types: Option<TypePatterns>,
@@ -85,11 +85,9 @@ pub struct TransformerConfigured {
     #[schema(example = "slack-commands")]
     pub slug: Slug,
     /// A JSONata expression on the whole event; where it is truthy the event is transformed.
-    #[schema(example = "type = 'stream/invalid-event-appended' and payload.rawInput.command")]
-    pub matcher: String,
+    pub matcher: Jsonata,
     /// A JSONata expression on the whole event, whose value is an event, or an array of events, to be appended to the stream.
-    #[schema(example = "{ 'type': 'command-given', 'payload': { 'command': payload.rawInput.command } }")]
-    pub transform: String,
+    pub transform: Jsonata,
 }
 
 /// What a stream knows of one subscription.
@@ -137,6 +135,11 @@ impl SubscriptionConfigured {
         if let Some(attempts) = configured.attempts_max.filter(|attempts| !(1..=50).contains(attempts)) {
             return fault("attemptsMax", format!("expected 1 to 50, found {attempts}"));
         }
+        for (field, expression) in [("jsonataFilter", &configured.jsonata_filter), ("jsonataTransform", &configured.jsonata_transform)] {
+            if let Some(Err(problem)) = expression.as_ref().map(Jsonata::check) {
+                return fault(field, problem);
+            }
+        }
         for (name, value) in &configured.headers {
             if let Err(problem) = check_header(name, value) {
                 return fault(&format!("headers.{name}"), problem);
@@ -158,6 +161,18 @@ impl SubscriptionConfigured {
             return Err("expected a URL without a user name and password: the log is no place for credentials".to_owned());
         }
         Ok(())
+    }
+}
+
+impl TransformerConfigured {
+    /// # Errors
+    /// The fields that do not fit.
+    pub fn parse(payload: &JsonObject) -> Result<Self, EventIssues> {
+        let configured: Self = payload.to().map_err(|error| EventIssues::one("payload", error.to_string()))?;
+        for (field, expression) in [("matcher", &configured.matcher), ("transform", &configured.transform)] {
+            expression.check().map_err(|problem| EventIssues::one(&format!("payload.{field}"), problem))?;
+        }
+        Ok(configured)
     }
 }
 

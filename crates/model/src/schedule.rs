@@ -177,6 +177,7 @@ pub struct Due {
 const PUNCTUAL: Duration = Duration::from_secs(10);
 /// So many ticks are given at once; the rest are due right after.
 const FIRE_MAX: usize = 100;
+const KEY_CHARS_MAX: usize = 2_000;
 const SECONDS_MAX: u64 = 100 * 366 * 86_400;
 
 impl Schedule {
@@ -300,8 +301,7 @@ impl AppendScheduled {
         let next_run_at = self.schedule.first(event.created_at);
         let Self { slug, append, schedule, missed } = self;
         let configured = ScheduleConfigured { slug, append, schedule, missed, next_run_at };
-        let key = IdempotencyKey::new(&format!("append-scheduled/{}", event.offset)).ok()?;
-        Some(NewEvent { idempotency_key: Some(key), ..NewEvent::builtin(Builtin::ScheduleConfigured, &configured) })
+        Some(NewEvent::builtin(Builtin::ScheduleConfigured, &configured))
     }
 }
 
@@ -312,6 +312,11 @@ fn parse_append(append: &Json) -> Result<NewEvent, EventIssues> {
         EventIssues(issues.0.into_iter().map(|issue| crate::Issue { field: prefixed(&issue.field), ..issue }).collect())
     };
     let mut event = NewEvent::parse(append).map_err(within)?;
+    // A tick is told apart in the key by its instant, for which there must be room.
+    if let Some(key) = event.idempotency_key.as_ref().map(|key| key.as_str().chars().count()).filter(|count| *count > KEY_CHARS_MAX) {
+        let problem = format!("expected at most {KEY_CHARS_MAX} characters, found {key}");
+        return Err(EventIssues::one("payload.append.idempotencyKey", problem));
+    }
     match Builtin::admit(&mut event).map_err(within)? {
         None => Ok(event),
         Some(_) => {
@@ -382,6 +387,10 @@ impl CronPattern {
         let expected = |problem: &dyn std::fmt::Display| format!("expected a cron pattern of 5 or 6 fields, found {text:?}: {problem}");
         if text.len() > Self::BYTES_MAX {
             return Err(format!("expected a cron pattern of at most {} bytes, found {}", Self::BYTES_MAX, text.len()));
+        }
+        // A seventh field would be the year, and a schedule whose years are over never ticks.
+        if !text.starts_with('@') && !(5..=6).contains(&text.split_whitespace().count()) {
+            return Err(expected(&"it has another number of fields"));
         }
         let cron = Cron::from_str(text).map_err(|error| expected(&error))?;
         let start = zoned(Timestamp::from_millis(0), None).ok_or_else(|| expected(&"no time to start from"))?;
@@ -543,6 +552,7 @@ mod tests {
             (r#"{"kind":"once-at","at":"1960-01-31T09:00:00Z"}"#, "expected an instant after 1970"),
             (r#"{"kind":"cron","cron":"every day"}"#, "expected a cron pattern of 5 or 6 fields, found \"every day\""),
             (r#"{"kind":"cron","cron":"0 0 30 2 *"}"#, "it never matches"),
+            (r#"{"kind":"cron","cron":"0 0 9 * * * 2001"}"#, "it has another number of fields"),
             (
                 r#"{"kind":"cron","cron":"0 9 * * *","timeZone":"Mars/Base"}"#,
                 "expected a time zone such as Europe/Berlin, found \"Mars/Base\"",
@@ -620,6 +630,33 @@ mod tests {
         let mut once = control(r#"{"kind":"once-in","delaySeconds":1}"#, "one", from);
         once.configured.append = every.configured.append;
         assert_eq!(key(&once), "mine");
+    }
+
+    #[test]
+    fn a_late_tick_is_one_that_the_schedule_has_also_where_the_clock_jumps() {
+        let (start, end) = (at("2030-03-28T12:00:00Z"), at("2030-04-02T12:00:00Z"));
+        let text = r#"{"kind":"cron","cron":"30 2 * * *","timeZone":"Europe/Berlin"}"#;
+        let control = control(text, "one", start);
+        let schedule = &control.configured.schedule;
+        let ticks: Vec<_> =
+            std::iter::successors(schedule.first(start), |tick| schedule.next(*tick)).take_while(|tick| *tick <= end).collect();
+        for now in (control.next_run_at.as_millis()..end.as_millis()).step_by(1_800_000) {
+            let fired = control.due(Timestamp::from_millis(now)).unwrap().fire[0].0;
+            let expected = ticks.iter().rfind(|tick| tick.as_millis() <= now);
+            assert_eq!(Some(&fired), expected, "{}", iso::text(Timestamp::from_millis(now)));
+        }
+    }
+
+    #[test]
+    fn a_long_backlog_of_all_goes_on_without_a_gap() {
+        let from = at("2030-01-01T00:00:00Z");
+        let (mut control, now) = (control(r#"{"kind":"every","intervalSeconds":1}"#, "all", from), plus(from, 250));
+        let mut fired = Vec::new();
+        while let Some(due) = control.due(now) {
+            fired.extend(due.fire.iter().map(|(tick, _)| tick.as_millis()));
+            control.next_run_at = due.fire.last().unwrap().1.unwrap();
+        }
+        assert!(fired.iter().copied().eq((1..=250).map(|n| from.as_millis() + n * 1000)));
     }
 
     proptest! {

@@ -39,7 +39,7 @@ pub async fn serve(listener: TcpListener, app: Router, manners: Manners, mut sto
     loop {
         tokio::select! {
             (stream, place) = accept(&listener, &places) => {
-                tokio::spawn(connection(stream, server.clone(), app.clone(), Connection::new(place), ended.clone()));
+                tokio::spawn(connection(stream, server.clone(), app.clone(), Connection(Arc::new(place)), ended.clone()));
             }
             () = stops(&mut stopping) => break,
         }

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -12,7 +13,9 @@ use pelton_model::Quotas;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::egress::{Egress, Rule};
 use crate::listen::Manners;
+use crate::push::Post;
 use crate::{http, listen};
 
 /// Options of `pelton serve`.
@@ -28,6 +31,11 @@ pub struct Options {
     /// owner only. Without it no secret can be opened: keep a copy apart from the data.
     #[arg(long, env = "PELTON_MASTER_KEY_FILE")]
     master_key_file: Option<PathBuf>,
+    /// What may leave the host, `[TENANT=][METHOD:]SCHEME://HOST[:PORT]`, such as `https://*`, `acme=https://*.example.com:*` or `http://127.0.0.1:9000`; several are
+    /// separated by spaces, or the option given again. Nothing leaves unless it is allowed here, and nothing goes to an address that is not public
+    /// unless the address itself, or its network, is named.
+    #[arg(long, env = "PELTON_EGRESS", value_delimiter = ' ')]
+    egress: Vec<Rule>,
     /// Largest component that may be uploaded.
     #[arg(long, env = "PELTON_BODY_LIMIT", default_value = "64MiB")]
     body_limit: ByteSize,
@@ -43,6 +51,9 @@ pub struct Options {
     /// Seconds after which a tenant that nobody uses is closed.
     #[arg(long, env = "PELTON_IDLE_SECONDS", default_value = "60")]
     idle_seconds: u64,
+    /// Answer as another service does where the two differ, for its clients.
+    #[arg(long, env = "PELTON_COMPAT")]
+    compat: Option<http::Compat>,
     /// Connections that are open at the same time; further ones wait, not accepted, until one ends.
     #[arg(long, env = "PELTON_CONNECTIONS_MAX", default_value = "20000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     connections_max: u32,
@@ -74,6 +85,8 @@ pub enum ServeError {
     },
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
     #[error("{what}: {source}")]
     Io {
         what: &'static str,
@@ -105,7 +118,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
 
     let (stop, stopping) = watch::channel(false);
     let body_timeout = Duration::from_secs(options.body_timeout_seconds);
-    let app = http::router(http::App { engine: engine.clone(), stopping: stopping.clone(), body_timeout });
+    let app = http::router(http::App { engine: engine.clone(), stopping: stopping.clone(), compat: options.compat, body_timeout });
     let manners = Manners { header_timeout: Duration::from_secs(options.header_timeout_seconds), connections_max: options.connections_max };
     let mut server = tokio::spawn(listen::serve(listener, app, manners, stopping));
 
@@ -135,10 +148,12 @@ fn engine_options(options: &Options) -> Result<EngineOptions, ServeError> {
         event_bytes_max: size("event-limit", options.event_limit)?,
         ..Quotas::default()
     };
+    let courier = Post::new(Egress::new(options.egress.clone()), options.compat).map_err(ServeError::Tls)?;
     Ok(EngineOptions {
+        courier: Arc::new(courier),
         data_dir: options.data.clone(),
         master_key_file: options.master_key_file.clone().unwrap_or_else(|| options.data.join("master.key")),
-        breaker_counts_all: false,
+        breaker_counts_all: options.compat.is_some(),
         quotas,
         cache_bytes_max: size("cache", options.cache)?,
         tenants_open_max: options.open_tenants,

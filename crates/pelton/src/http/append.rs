@@ -7,16 +7,16 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest as _, Multipart, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use base64::Engine as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use pelton_engine::{AppendOptions, Outcome, Proposal, Tenant};
+use pelton_engine::{AppendError, AppendOptions, KeyReuse, Outcome, Proposal, Tenant, Written};
 use pelton_model::{Builtin, Event, Json, JsonObject, ProcessorConfigured, Rejected, StreamPath};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::body::{self, BodyError, Candidate, Candidates, Sent};
+use super::precondition::Preconditions;
 use super::problem::Problem;
-use super::{json as json_response, query, state, wire};
+use super::{Compat, json as json_response, query, state, wire};
 
 /// Headers that say what a webhook is. None of these is a credential or a signature.
 const TELLING_HEADERS: &[&str] = &[
@@ -42,13 +42,35 @@ const WAIT_SECONDS_DEFAULT: u64 = 10;
 /// What an upload as JSON has around its base64.
 const ENVELOPE_BYTES: usize = 1 << 20;
 
-pub async fn post(tenant: Arc<Tenant>, path: StreamPath, request: Request) -> Result<Response, Problem> {
+/// One stream's door, and what a request asks of it.
+struct Door {
+    tenant: Arc<Tenant>,
+    path: StreamPath,
+    preconditions: Preconditions,
+    compat: Option<Compat>,
+}
+
+pub async fn post(compat: Option<Compat>, tenant: Arc<Tenant>, path: StreamPath, request: Request) -> Result<Response, Problem> {
+    check_encoding(request.headers())?;
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let preconditions = Preconditions::of(request.headers(), &path)?;
+    let door = Door { tenant, path, preconditions, compat };
     match media_type.as_str() {
-        "application/wasm" => post_component(&tenant, &path, request).await,
-        "multipart/form-data" => post_multipart(&tenant, &path, request).await,
-        _ => post_events(&tenant, &path, request).await,
+        "application/wasm" => post_component(&door, request).await,
+        "multipart/form-data" => post_multipart(&door, request).await,
+        _ => post_events(&door, request).await,
+    }
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let strange = headers.get_all(header::CONTENT_ENCODING).iter().find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    match strange {
+        Some(value) => {
+            let found = String::from_utf8_lossy(value.as_bytes());
+            Err(Problem::new("unsupported-encoding", format!("Content-Encoding: expected a body that is not compressed, found {found}")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -58,67 +80,92 @@ struct AppendQuery {
     wait: Option<u64>,
 }
 
-async fn post_events(tenant: &Tenant, path: &StreamPath, request: Request) -> Result<Response, Problem> {
+async fn post_events(door: &Door, request: Request) -> Result<Response, Problem> {
     let AppendQuery { wait } = query(request.uri())?;
     let (parts, body) = request.into_parts();
+    let quotas = door.tenant.quotas();
     // Base64 takes four bytes for three.
-    let body = read(body, tenant.quotas().component_bytes_max / 3 * 4 + ENVELOPE_BYTES).await?;
-    let candidate = match Json::from_slice(&body) {
-        Ok(json) => json,
-        Err(error) => {
-            let proposal = Proposal::invalid(&raw_text(&body), &error.to_string(), telling_headers(&parts.headers).as_ref());
-            return append_one(tenant, path, proposal, wait).await;
+    let bytes = read(body, quotas.component_bytes_max / 3 * 4 + ENVELOPE_BYTES).await?;
+    let headers = &parts.headers;
+    match candidates(headers, bytes, quotas.batch_events_max).await? {
+        Candidates::One(candidate) => append_one(door, propose(candidate, headers)?, wait).await,
+        Candidates::Batch(candidates) => {
+            let proposals = candidates.into_iter().map(|candidate| propose(candidate, headers)).collect::<Result<_, _>>()?;
+            append_batch(door, proposals).await
         }
-    };
-    if candidate.kind() == "array" {
-        return append_batch(tenant, path, &candidate, &parts.headers).await;
     }
-    append_one(tenant, path, propose(&candidate, &parts.headers), wait).await
 }
 
-async fn append_batch(tenant: &Tenant, path: &StreamPath, batch: &Json, headers: &HeaderMap) -> Result<Response, Problem> {
-    let candidates: Vec<Box<RawValue>> = batch.to().map_err(|error| Problem::new("bad-body", error.to_string()))?;
-    if candidates.is_empty() {
-        return Err(Problem::new("bad-body", "expected at least one event in a batch, found an empty array"));
-    }
-    let proposals = candidates.iter().map(|candidate| propose(&Json::from_checked(candidate.get()), headers)).collect();
-    let written = tenant.append(path, proposals, AppendOptions::default()).await?;
+async fn candidates(headers: &HeaderMap, bytes: Bytes, events_max: usize) -> Result<Candidates, Problem> {
+    /// Reading a longer body would keep other requests waiting.
+    const READ_AT_ONCE_BYTES_MAX: usize = 256 << 10;
+    let content_type = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let of_cloudevents = headers.iter().filter(|(name, _)| name.as_str().starts_with("ce-"));
+    let ce_headers: Vec<_> = of_cloudevents.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
+    let is_long = bytes.len() > READ_AT_ONCE_BYTES_MAX;
+    let parse = move || {
+        let content_type = content_type.as_deref().unwrap_or_default();
+        body::parse(&Sent { content_type, ce_headers: &ce_headers, bytes: &bytes, events_max })
+    };
+    let parsed = if is_long { tokio::task::spawn_blocking(parse).await? } else { parse() };
+    parsed.map_err(|error| match error {
+        BodyError::EmptyBatch { .. } => Problem::new("bad-body", error.to_string()),
+        BodyError::TooManyEvents { found, max } => AppendError::BatchTooLarge { found, max }.into(),
+    })
+}
+
+async fn append(door: &Door, mut proposals: Vec<Proposal>, is_batch: bool) -> Result<Written, Problem> {
+    door.preconditions.apply(&mut proposals, is_batch)?;
+    let key_reuse = if door.compat.is_some() { KeyReuse::KeepFirst } else { KeyReuse::Refuse };
+    let options = AppendOptions { key_reuse, conditions: door.preconditions.conditions.clone() };
+    Ok(door.tenant.append(&door.path, proposals, options).await?)
+}
+
+async fn append_batch(door: &Door, proposals: Vec<Proposal>) -> Result<Response, Problem> {
+    let written = append(door, proposals, true).await?;
     let mut body = String::from(r#"{"events":["#);
-    wire::write_events(&mut body, &written.events);
-    body.push_str("]}\n");
+    wire::write_events(&mut body, &written.events, door.compat);
+    body.push(']');
+    push_incarnation(&mut body, &written);
+    body.push_str("}\n");
     Ok(json_response(StatusCode::OK, body))
 }
 
-async fn append_one(tenant: &Tenant, path: &StreamPath, proposal: Proposal, wait: Option<u64>) -> Result<Response, Problem> {
+async fn append_one(door: &Door, proposal: Proposal, wait: Option<u64>) -> Result<Response, Problem> {
     let wait = state::wait(wait.unwrap_or(WAIT_SECONDS_DEFAULT))?;
-    let written = tenant.append(path, vec![proposal], AppendOptions::default()).await?;
+    let written = append(door, vec![proposal], false).await?;
     let Some(event) = written.events.first() else { return Err(Problem::new("internal", "nothing was recorded")) };
     let configured = match Builtin::of(event.event_type.as_str()) {
         Some(Builtin::ProcessorConfigured) => event.payload.to::<ProcessorConfigured>().ok(),
         _ => None,
     };
     let outcome = match configured {
-        Some(configured) => tenant.outcome(path, &configured.slug, event.offset, wait).await?,
+        Some(configured) => door.tenant.outcome(&door.path, &configured.slug, event.offset, wait).await?,
         None => Outcome::NothingToDo,
     };
-    match outcome {
+    let decision = match outcome {
         Outcome::Decided(decision) if Builtin::of(decision.event_type.as_str()) == Some(Builtin::ProcessorRejected) => {
-            Err(rejected(event, &decision))
+            return Err(rejected(event, &decision));
         }
-        Outcome::Decided(decision) => Ok(answer(event, Some(&decision))),
-        Outcome::NothingToDo | Outcome::Pending => Ok(answer(event, None)),
+        Outcome::Decided(decision) => Some(decision),
+        Outcome::NothingToDo | Outcome::Pending => None,
+    };
+    let mut body = String::from(r#"{"event":"#);
+    wire::write_event(&mut body, event, door.compat);
+    if let Some(decision) = decision {
+        body.push_str(r#","outcome":"#);
+        wire::write_event(&mut body, &decision, door.compat);
     }
+    push_incarnation(&mut body, &written);
+    body.push_str("}\n");
+    Ok(json_response(StatusCode::OK, body))
 }
 
-fn answer(event: &Event, outcome: Option<&Event>) -> Response {
-    let mut body = String::from(r#"{"event":"#);
-    wire::write_event(&mut body, event);
-    if let Some(outcome) = outcome {
-        body.push_str(r#","outcome":"#);
-        wire::write_event(&mut body, outcome);
+fn push_incarnation(body: &mut String, written: &Written) {
+    if let Some(incarnation) = written.incarnation {
+        body.push_str(r#","incarnation":"#);
+        body.push_str(itoa::Buffer::new().format(incarnation.get()));
     }
-    body.push_str("}\n");
-    json_response(StatusCode::OK, body)
 }
 
 /// The upload is recorded, and so is that it will not run; the uploader hears both.
@@ -130,31 +177,28 @@ fn rejected(event: &Event, decision: &Event) -> Problem {
     problem.with_event("event", event).with_event("outcome", decision)
 }
 
-/// `{ "event": … }` and nothing else is an envelope around the event; anything else is the event itself.
-fn propose(candidate: &Json, headers: &HeaderMap) -> Proposal {
+/// What is no event is kept as the record of that. The headers are looked at only then, for most input is valid.
+fn propose(candidate: Candidate, headers: &HeaderMap) -> Result<Proposal, Problem> {
+    let (envelope, raw) = match candidate {
+        Candidate::Envelope { envelope, raw } => (envelope, raw),
+        Candidate::Invalid { raw, error } => return Ok(Proposal::invalid(&raw, &error, telling_headers(headers).as_ref())),
+    };
+    match Proposal::strict(&envelope) {
+        Ok(proposal) => Ok(proposal),
+        Err(_) if initializes(&envelope) => {
+            Err(Problem::new("already-initialized", "a stream is initialized once, by the host, when it begins"))
+        }
+        Err(issues) => Ok(Proposal::invalid(raw.as_ref().unwrap_or(&envelope), &issues.to_string(), telling_headers(headers).as_ref())),
+    }
+}
+
+fn initializes(envelope: &Json) -> bool {
     #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Nested {
-        event: Box<RawValue>,
+    struct Typed {
+        r#type: String,
     }
-    let nested = candidate.as_str().starts_with(r#"{"event":"#).then(|| candidate.to::<Nested>().ok()).flatten();
-    match nested {
-        Some(nested) => tolerant(&Json::from_checked(nested.event.get()), headers),
-        None => tolerant(candidate, headers),
-    }
-}
-
-/// The headers are looked at only when they are needed, for most input is valid.
-fn tolerant(candidate: &Json, headers: &HeaderMap) -> Proposal {
-    Proposal::tolerant(candidate, || telling_headers(headers))
-}
-
-/// Text that is not JSON as a JSON string; bytes that are not text in base64.
-fn raw_text(body: &Bytes) -> Json {
-    match std::str::from_utf8(body) {
-        Ok(text) => Json::of(&text),
-        Err(_) => Json::of(&json!({ "base64": base64::engine::general_purpose::STANDARD.encode(body) })),
-    }
+    let canonical = |Typed { r#type }: Typed| Builtin::canonical(r#type.trim()).into_owned();
+    envelope.to::<Typed>().is_ok_and(|typed| Builtin::of(&canonical(typed)) == Some(Builtin::Initialized))
 }
 
 fn telling_headers(headers: &HeaderMap) -> Option<JsonObject> {
@@ -177,7 +221,7 @@ struct UploadQuery {
     wait: Option<u64>,
 }
 
-async fn post_component(tenant: &Tenant, path: &StreamPath, request: Request) -> Result<Response, Problem> {
+async fn post_component(door: &Door, request: Request) -> Result<Response, Problem> {
     let upload: UploadQuery = query(request.uri())?;
     let wait = upload.wait;
     let mut payload = upload.payload()?;
@@ -186,11 +230,11 @@ async fn post_component(tenant: &Tenant, path: &StreamPath, request: Request) ->
     for (name, value) in processor_header(request.headers())? {
         payload.entry(name).or_insert(value);
     }
-    let limit = tenant.quotas().component_bytes_max;
+    let limit = door.tenant.quotas().component_bytes_max;
     let component = read(request.into_body(), limit).await?;
     let event = Json::of(&Configured { event_type: Builtin::ProcessorConfigured.as_str(), payload });
     let proposal = Proposal::upload(&event, component.to_vec()).map_err(|issues| Problem::new(culprit, issues.to_string()))?;
-    append_one(tenant, path, proposal, wait).await
+    append_one(door, proposal, wait).await
 }
 
 /// Fields of a payload as JSON, their values as they were written.
@@ -244,9 +288,9 @@ impl UploadQuery {
     }
 }
 
-async fn post_multipart(tenant: &Tenant, path: &StreamPath, request: Request) -> Result<Response, Problem> {
+async fn post_multipart(door: &Door, request: Request) -> Result<Response, Problem> {
     let AppendQuery { wait } = query(request.uri())?;
-    let limit = tenant.quotas().component_bytes_max + ENVELOPE_BYTES;
+    let limit = door.tenant.quotas().component_bytes_max + ENVELOPE_BYTES;
     let request = request.map(|body| Body::new(Limited::new(body, limit)));
     let malformed = |detail: String| Problem::new("bad-body", detail);
     let mut multipart = Multipart::from_request(request, &()).await.map_err(|error| malformed(error.body_text()))?;
@@ -268,7 +312,7 @@ async fn post_multipart(tenant: &Tenant, path: &StreamPath, request: Request) ->
     };
     let event = Json::from_slice(&event).map_err(|error| malformed(format!("part `event`: {error}")))?;
     let proposal = Proposal::upload(&event, component.to_vec()).map_err(|issues| malformed(format!("part `event`: {issues}")))?;
-    append_one(tenant, path, proposal, wait).await
+    append_one(door, proposal, wait).await
 }
 
 pub async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {

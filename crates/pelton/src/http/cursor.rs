@@ -7,6 +7,8 @@ use pelton_engine::{PageLimit, StoreError, Tail, Tenant};
 use pelton_model::{Event, Incarnation, Offset, Position, StreamPath, TypePatterns};
 use tokio::sync::Semaphore;
 
+use super::Compat;
+
 /// So many pages are read at the same time. An append that ten thousand readers wait for must not start a thread for each.
 static READS: Semaphore = Semaphore::const_new(16);
 
@@ -23,6 +25,7 @@ pub struct Cursor {
     /// Where to stop; nowhere for a reader that goes on live.
     pub before: Option<u64>,
     pub tail: Tail,
+    pub compat: Option<Compat>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,13 +6,16 @@ mod body;
 mod children;
 mod cursor;
 mod destroy;
+mod path;
+mod precondition;
 mod problem;
 mod read;
 mod secrets;
 mod socket;
 mod state;
-mod wire;
-mod yaml_out;
+mod watched;
+pub mod wire;
+pub mod yaml_out;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,24 +38,22 @@ pub struct App {
     pub engine: Engine,
     /// Becomes true when the daemon stops; what would stay open for ever ends then.
     pub stopping: watch::Receiver<bool>,
+    /// Whose ways it follows where they differ from its own.
+    pub compat: Option<Compat>,
     /// How long a body may pause before the request is given up.
     pub body_timeout: Duration,
 }
 
+/// Another service, for whose clients some answers are as they know them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Compat {
+    /// events.iterate.com
+    Iterate,
+}
+
 /// Held for as long as a connection is open, also after it has become a WebSocket.
 #[derive(Clone)]
-pub struct Connection(Arc<OwnedSemaphorePermit>);
-
-impl Connection {
-    pub fn new(place: OwnedSemaphorePermit) -> Self {
-        Self(Arc::new(place))
-    }
-
-    /// Gives this holder's share up; the place is free once nobody holds it.
-    pub fn release(self) {
-        drop(self.0);
-    }
-}
+pub struct Connection(#[expect(dead_code, reason = "held, not read")] pub Arc<OwnedSemaphorePermit>);
 
 /// Returns once the daemon stops.
 pub async fn stops(stopping: &mut watch::Receiver<bool>) {
@@ -83,9 +84,10 @@ async fn ready(State(app): State<App>) -> Response {
 /// Stream paths may hold escaped slashes and empty segments, which a pattern router would take apart, so they are read here.
 async fn route(State(app): State<App>, request: Request) -> Response {
     let has_body = !request.body().is_end_stream();
+    let compat = app.compat;
     let body_timeout = app.body_timeout;
-    let (request, silence) = if has_body { body::watched(request, body_timeout) } else { (request, body::Silence::default()) };
-    match dispatch(app, request).await {
+    let (request, silence) = if has_body { watched::watched(request, body_timeout) } else { (request, watched::Silence::default()) };
+    match dispatch(app, request).await.map_err(|problem| problem.for_clients_of(compat)) {
         // Whoever read the body only knows that it ended early.
         Err(_) if silence.was_too_long() => {
             let detail = format!("expected the next part of the body within {} s, found silence", body_timeout.as_secs());
@@ -113,7 +115,7 @@ async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
     if let Some(rest) = below("__state") {
         let path = stream_path(rest)?;
         return match *request.method() {
-            Method::GET => state::get(&tenant(&app, request.headers()).await?, &path, request.uri(), request.headers()).await,
+            Method::GET => state::get(&reading(&app, &path, request.headers()).await?, &path, request.uri(), request.headers()).await,
             _ => Err(method_not_allowed(request.method(), "GET")),
         };
     }
@@ -126,22 +128,18 @@ async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
     }
     let path = stream_path(rest)?;
     match *request.method() {
-        Method::GET => read::get(&app, tenant(&app, request.headers()).await?, path, request).await,
-        Method::POST => append::post(tenant(&app, request.headers()).await?, path, request).await,
+        Method::GET => {
+            let tenant = reading(&app, &path, request.headers()).await?;
+            read::get(&app, tenant, path, request).await
+        }
+        Method::POST => append::post(app.compat, tenant(&app, request.headers()).await?, path, request).await,
         Method::DELETE => destroy::delete(&tenant(&app, request.headers()).await?, &path, request.uri()).await,
         _ => Err(method_not_allowed(request.method(), "GET, POST, DELETE")),
     }
 }
 
-/// Percent-decoded once and given its leading slash; nothing else is repaired.
 fn stream_path(raw: &str) -> Result<StreamPath, Problem> {
-    let decoded =
-        percent_encoding::percent_decode_str(raw).decode_utf8().map_err(|_| Problem::new("bad-path", "stream path: not UTF-8"))?;
-    if decoded.bytes().all(|byte| byte == b'/') {
-        return Ok(StreamPath::root());
-    }
-    let absolute = if decoded.starts_with('/') { decoded.into_owned() } else { format!("/{decoded}") };
-    StreamPath::new(&absolute).map_err(|error| Problem::new("bad-path", error.to_string()))
+    path::stream_path(raw).map_err(|detail| Problem::new("bad-path", detail))
 }
 
 async fn tenant(app: &App, headers: &HeaderMap) -> Result<Arc<Tenant>, Problem> {
@@ -151,9 +149,18 @@ async fn tenant(app: &App, headers: &HeaderMap) -> Result<Arc<Tenant>, Problem> 
             let text = value.to_str().map_err(|_| Problem::new("bad-tenant", "tenant: expected visible ASCII characters"))?;
             TenantName::new(text.trim()).map_err(|error| Problem::new("bad-tenant", error.to_string()))?
         }
-        None => TenantName::from_checked("default"),
+        None => TenantName::from_checked(if app.compat.is_some() { "public" } else { "default" }),
     };
     Ok(app.engine.tenant(&name).await?)
+}
+
+/// The tenant of somebody who reads. Reading begins a stream for clients that rely on that, and for nobody else.
+async fn reading(app: &App, path: &StreamPath, headers: &HeaderMap) -> Result<Arc<Tenant>, Problem> {
+    let tenant = tenant(app, headers).await?;
+    if app.compat.is_some() {
+        tenant.begin(path).await?;
+    }
+    Ok(tenant)
 }
 
 /// The query as a type that refuses fields it does not know.
@@ -168,22 +175,4 @@ fn method_not_allowed(method: &Method, allowed: &'static str) -> Problem {
 
 fn json(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn raw_escaped_and_root_forms_name_the_same_stream() {
-        for raw in ["team/inbox", "team%2Finbox", "%2Fteam%2Finbox", "/team/inbox"] {
-            assert_eq!(stream_path(raw).unwrap().as_str(), "/team/inbox");
-        }
-        for raw in ["", "/", "//", "%2F"] {
-            assert_eq!(stream_path(raw).unwrap(), StreamPath::root());
-        }
-        for raw in ["Team", "a//b", "a/", "a%2", "a%252Fb", "%FF"] {
-            assert!(stream_path(raw).is_err(), "{raw}");
-        }
-    }
 }

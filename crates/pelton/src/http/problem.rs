@@ -6,7 +6,7 @@ use pelton_engine::{AppendError, EngineError, Refusal, StoreError};
 use pelton_model::{Event, Incarnation};
 use serde_json::Value;
 
-use super::wire;
+use super::{Compat, wire};
 
 /// An error answer. `code` is one of the documented set; everything else is for people.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Problem {
     detail: String,
     /// Members of its own, as JSON text.
     more: Vec<(&'static str, String)>,
+    events: Vec<(&'static str, Event)>,
+    compat: Option<Compat>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -27,6 +29,8 @@ const CODES: &[(&str, StatusCode, &str)] = &[
     ("bad-query", StatusCode::BAD_REQUEST, "Malformed query"),
     ("bad-header", StatusCode::BAD_REQUEST, "Malformed header"),
     ("bad-body", StatusCode::BAD_REQUEST, "Malformed body"),
+    ("already-initialized", StatusCode::BAD_REQUEST, "Stream already initialized"),
+    ("unsupported-encoding", StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported content encoding"),
     ("bad-frame", StatusCode::BAD_REQUEST, "Malformed WebSocket frame"),
     ("body-timeout", StatusCode::REQUEST_TIMEOUT, "Body too slow"),
     ("not-found", StatusCode::NOT_FOUND, "Not found"),
@@ -50,7 +54,7 @@ const CODES: &[(&str, StatusCode, &str)] = &[
 
 impl Problem {
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, status: None, detail: detail.into(), more: Vec::new(), headers: Vec::new() }
+        Self { code, status: None, detail: detail.into(), more: Vec::new(), events: Vec::new(), compat: None, headers: Vec::new() }
     }
 
     /// A reader asked for a stream that is no longer, or not yet, the one at this path. Nothing failed that it required of an append, hence
@@ -82,10 +86,13 @@ impl Problem {
 
     /// Adds an event, as every other answer would show it.
     pub fn with_event(mut self, name: &'static str, event: &Event) -> Self {
-        let mut text = String::new();
-        wire::write_event(&mut text, event);
-        self.more.push((name, text));
+        self.events.push((name, event.clone()));
         self
+    }
+
+    /// Shows its events as such clients know them.
+    pub fn for_clients_of(self, compat: Option<Compat>) -> Self {
+        Self { compat, ..self }
     }
 
     pub fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
@@ -96,6 +103,7 @@ impl Problem {
     /// Whether it can only be said of a request whose body has been read.
     pub fn comes_after_the_body(&self) -> bool {
         const AFTER: &[&str] = &[
+            "already-initialized",
             "key-reused",
             "offset-mismatch",
             "stream-paused",
@@ -132,6 +140,10 @@ impl IntoResponse for Problem {
         );
         for (name, json) in self.more {
             body.push_str(&format!(r#","{name}":{json}"#));
+        }
+        for (name, event) in &self.events {
+            body.push_str(&format!(r#","{name}":"#));
+            wire::write_event(&mut body, event, self.compat);
         }
         body.push_str("}\n");
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use super::accept::{Offer, choose};
 use super::cursor::{Batch, Cursor, Placed, ReadError, Ready, Scope};
 use super::problem::Problem;
-use super::{App, query, socket, stops, wire, yaml_out};
+use super::{App, Compat, query, socket, stops, wire, yaml_out};
 
 /// A comment is sent after this much silence, so that proxies keep the connection and dead ones are noticed.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -65,7 +65,7 @@ pub async fn get(app: &App, tenant: Arc<Tenant>, path: StreamPath, request: Requ
     if format == Format::Events && query.limit.is_some() {
         return Err(Problem::new("bad-query", "limit: only a page of JSON, NDJSON or YAML has one"));
     }
-    let cursor = query.cursor(tenant, path, &parts.headers)?;
+    let cursor = Cursor { compat: app.compat, ..query.cursor(tenant, path, &parts.headers)? };
     if wants_socket {
         let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
         let upgrade = upgrade.map_err(|error| Problem::new("bad-header", format!("WebSocket: {}", error.body_text())))?;
@@ -106,7 +106,7 @@ impl ReadQuery {
         // The next after the largest place is no place, but nothing is there either.
         let from = after.map_or(1, |after| after + 1).min(Offset::MAX.get());
         let types = self.types.as_deref().map(patterns).transpose()?;
-        Ok(Cursor { tenant, path, scope, types: types.map(Arc::new), incarnation, from, before, tail })
+        Ok(Cursor { tenant, path, scope, types: types.map(Arc::new), incarnation, from, before, tail, compat: None })
     }
 
     /// The bounds by their names, which must be those of the scope: a position taken for an offset would silently read something else.
@@ -190,7 +190,7 @@ async fn page(mut cursor: Cursor, format: Format, query: &ReadQuery, limit: usiz
                 body.push(',');
             }
             found += 1;
-            write_one(&mut body, placed, format);
+            write_one(&mut body, placed, format, cursor.compat);
         }
     }
     let next = (cursor.from < before).then(|| next_target(&cursor, query, before, limit));
@@ -241,7 +241,7 @@ fn everything(mut cursor: Cursor, format: Format) -> Response {
             let batch = cursor.read(STREAMED_PAGE).await?;
             if !batch.events.is_empty() {
                 let mut text = String::new();
-                batch.events.iter().for_each(|placed| write_one(&mut text, placed, format));
+                batch.events.iter().for_each(|placed| write_one(&mut text, placed, format, cursor.compat));
                 return Ok::<_, ReadError>(Some((Bytes::from(text), cursor)));
             }
         }
@@ -260,16 +260,16 @@ fn content_type(format: Format) -> &'static str {
     }
 }
 
-fn write_one(out: &mut String, placed: &Placed, format: Format) {
+fn write_one(out: &mut String, placed: &Placed, format: Format, compat: Option<Compat>) {
     match format {
-        Format::Events | Format::Json => wire::write_event_at(out, &placed.event, placed.position),
+        Format::Events | Format::Json => wire::write_event_at(out, &placed.event, placed.position, compat),
         Format::Ndjson => {
-            wire::write_event_at(out, &placed.event, placed.position);
+            wire::write_event_at(out, &placed.event, placed.position, compat);
             out.push('\n');
         }
         Format::Yaml => {
             let mut text = String::new();
-            wire::write_event_at(&mut text, &placed.event, placed.position);
+            wire::write_event_at(&mut text, &placed.event, placed.position, compat);
             out.push_str("---\n");
             yaml_out::write(out, &text);
         }
@@ -334,7 +334,7 @@ impl Reader {
             text.push_str("id: ");
             text.push_str(itoa::Buffer::new().format(placed.id));
             text.push_str("\nevent: message\ndata: ");
-            wire::write_event_at(&mut text, &placed.event, placed.position);
+            wire::write_event_at(&mut text, &placed.event, placed.position, self.cursor.compat);
             text.push_str("\n\n");
         }
         if batch.skipped_last {

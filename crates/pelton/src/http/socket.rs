@@ -31,9 +31,7 @@ pub fn answer(upgrade: WebSocketUpgrade, cursor: Cursor, stopping: watch::Receiv
     let upgrade = upgrade.max_message_size(frame_bytes_max).max_frame_size(frame_bytes_max).read_buffer_size(4 << 10).write_buffer_size(0);
     let mut response = upgrade.on_upgrade(async move |socket| {
         Session { socket, cursor, stopping, heard: Instant::now() }.run().await;
-        if let Some(connection) = connection {
-            connection.release();
-        }
+        drop(connection);
     });
     if let Some(incarnation) = incarnation {
         response.headers_mut().insert("pelton-incarnation", HeaderValue::from(incarnation.get()));
@@ -112,7 +110,7 @@ impl Session {
         };
         for placed in &batch.events {
             let mut text = String::from(r#"{"type":"event","event":"#);
-            wire::write_event_at(&mut text, &placed.event, placed.position);
+            wire::write_event_at(&mut text, &placed.event, placed.position, self.cursor.compat);
             text.push_str(&format!(r#","cursor":{}}}"#, placed.id));
             self.send(Message::text(text)).await?;
         }
@@ -172,7 +170,7 @@ async fn append(cursor: &Cursor, text: &str) -> String {
         Err(error) => return refusal(&error.into(), frame.reference.as_deref()),
     };
     let mut answer = String::from(r#"{"type":"appended","event":"#);
-    wire::write_event(&mut answer, &event);
+    wire::write_event(&mut answer, &event, cursor.compat);
     with_reference(answer, frame.reference.as_deref())
 }
 

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use pelton_engine::{ProcessorView, StreamView, Tenant};
-use pelton_model::{Breaker, Digest, Incarnation, Json, JsonObject, Offset, Parked, Rejected, Slug, StreamPath, TenantName, Version};
+use pelton_engine::{ProcessorView, StreamView, SubscriptionView, Tenant};
+use pelton_model::{
+    Breaker, Digest, ExecutionFinished, Incarnation, Json, JsonObject, Missed, Offset, Parked, Reason, Rejected, Schedule,
+    ScheduleConfigured, ScheduleControl, Slug, StreamPath, SubscriptionConfigured, SubscriptionParked, TenantName, TransformerConfigured,
+    TransformerControl, Version,
+};
 use serde::{Deserialize, Serialize};
 
 use super::accept::{Offer, choose};
@@ -79,6 +83,12 @@ pub struct StateBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     paused_at: Option<String>,
     circuit_breaker: BreakerBody,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    schedules: BTreeMap<&'a Slug, ScheduleBody<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    subscriptions: BTreeMap<&'a Slug, SubscriptionBody<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    transformers: BTreeMap<&'a Slug, TransformerBody<'a>>,
     processors: BTreeMap<&'a Slug, ProcessorBody<'a>>,
 }
 
@@ -89,6 +99,49 @@ struct BreakerBody {
     breaker: Breaker,
     /// Whether the stream says so itself; if not, only what processors append is counted.
     configured: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ScheduleBody<'a> {
+    append: &'a Json,
+    schedule: &'a Schedule,
+    missed: Missed,
+    configured_offset: Offset,
+    next_run_at: String,
+    runs: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<&'a ExecutionFinished>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SubscriptionBody<'a> {
+    status: &'static str,
+    #[serde(flatten)]
+    configured: &'a SubscriptionConfigured,
+    configured_offset: Offset,
+    /// The next offset to be delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<u64>,
+    /// At the event of the cursor, since it was last delivered, resumed or configured.
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<&'a Reason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parked: Option<&'a SubscriptionParked>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TransformerBody<'a> {
+    #[serde(flatten)]
+    configured: &'a TransformerConfigured,
+    configured_offset: Offset,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -145,8 +198,48 @@ impl<'a> StateBody<'a> {
                 breaker: view.control.breaker.unwrap_or(Breaker::DEFAULT),
                 configured: view.control.breaker.is_some(),
             },
+            schedules: view.control.schedules.iter().map(|(slug, schedule)| (slug, ScheduleBody::of(schedule))).collect(),
+            subscriptions: view.subscriptions.iter().map(|subscription| (&subscription.slug, SubscriptionBody::of(subscription))).collect(),
+            transformers: view.transformers.iter().map(|(slug, control, cursor)| (slug, TransformerBody::of(control, *cursor))).collect(),
             processors: view.processors.iter().map(|processor| (&processor.slug, ProcessorBody::of(processor))).collect(),
         }
+    }
+}
+
+impl<'a> ScheduleBody<'a> {
+    fn of(control: &'a ScheduleControl) -> Self {
+        let ScheduleConfigured { append, schedule, missed, .. } = &control.configured;
+        Self {
+            append,
+            schedule,
+            missed: *missed,
+            configured_offset: control.configured_offset,
+            next_run_at: wire::time(control.next_run_at),
+            runs: control.runs,
+            last: control.last.as_ref(),
+        }
+    }
+}
+
+impl<'a> SubscriptionBody<'a> {
+    fn of(view: &'a SubscriptionView) -> Self {
+        let attempts = view.attempts.as_ref();
+        Self {
+            status: if view.control.parked.is_some() { "parked" } else { "active" },
+            configured: &view.control.configured,
+            configured_offset: view.control.configured_offset,
+            cursor: view.cursor,
+            attempts: attempts.map_or(0, |attempts| attempts.attempts),
+            next_attempt_at: attempts.and_then(|attempts| attempts.next_attempt_at).map(wire::time),
+            last_error: attempts.and_then(|attempts| attempts.last_error.as_ref()),
+            parked: view.control.parked.as_ref(),
+        }
+    }
+}
+
+impl<'a> TransformerBody<'a> {
+    fn of(control: &'a TransformerControl, cursor: Option<u64>) -> Self {
+        Self { configured: &control.configured, configured_offset: control.configured_offset, cursor }
     }
 }
 

@@ -4,13 +4,18 @@ use jiff::fmt::temporal::DateTimePrinter;
 use pelton_model::{Event, Position, Timestamp};
 use serde_json::Value;
 
+use super::Compat;
+
+/// What stands for `stream/` in front of the types of built-in events, where clients know them by their full names.
+const ITERATE_PREFIX: &str = "https://events.iterate.com/events/stream/";
+
 /// Appends the JSON of one event to `out`.
-pub fn write_event(out: &mut String, event: &Event) {
-    write_event_at(out, event, None);
+pub fn write_event(out: &mut String, event: &Event, compat: Option<Compat>) {
+    write_event_at(out, event, None, compat);
 }
 
 /// As [`write_event`], with the event's place in the tenant's commit order where that is how it was read.
-pub fn write_event_at(out: &mut String, event: &Event, position: Option<Position>) {
+pub fn write_event_at(out: &mut String, event: &Event, position: Option<Position>, compat: Option<Compat>) {
     out.reserve(event.payload.as_str().len() + 200);
     out.push_str(r#"{"streamPath":""#);
     out.push_str(event.stream_path.as_str()); // its grammar needs no escapes
@@ -21,7 +26,15 @@ pub fn write_event_at(out: &mut String, event: &Event, position: Option<Position
         out.push_str(itoa::Buffer::new().format(position.get()));
     }
     out.push_str(r#","type":"#);
-    write_string(out, event.event_type.as_str());
+    match (compat, event.event_type.as_str().strip_prefix("stream/")) {
+        (Some(Compat::Iterate), Some(slug)) => {
+            out.push('"');
+            out.push_str(ITERATE_PREFIX);
+            out.push_str(slug); // only built-in types begin with `stream/`, and they need no escapes
+            out.push('"');
+        }
+        _ => write_string(out, event.event_type.as_str()),
+    }
     out.push_str(r#","payload":"#);
     out.push_str(event.payload.as_str());
     if let Some(metadata) = &event.metadata {
@@ -43,12 +56,12 @@ pub fn write_event_at(out: &mut String, event: &Event, position: Option<Position
 }
 
 /// The JSON of events, separated by commas.
-pub fn write_events<'a>(out: &mut String, events: impl IntoIterator<Item = &'a Event>) {
+pub fn write_events<'a>(out: &mut String, events: impl IntoIterator<Item = &'a Event>, compat: Option<Compat>) {
     for (nth, event) in events.into_iter().enumerate() {
         if nth > 0 {
             out.push(',');
         }
-        write_event(out, event);
+        write_event(out, event, compat);
     }
 }
 
@@ -96,7 +109,7 @@ mod tests {
             source: None,
         };
         let mut text = String::new();
-        write_event(&mut text, &event);
+        write_event(&mut text, &event, None);
         assert_eq!(
             text,
             r#"{"streamPath":"/a","offset":7,"type":"say \"hi\"\n!","payload":{"n":1.10},"metadata":{},"idempotencyKey":"k","createdAt":"2023-11-14T22:13:20.000Z"}"#

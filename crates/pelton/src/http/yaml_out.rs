@@ -192,8 +192,8 @@ mod tests {
 
     #[test]
     fn an_event_reads_well() {
-        let json = r#"{"streamPath":"/a","offset":7,"type":"note","payload":{"count":1.10,"text":"one\ntwo\n","yes":"no","list":[1,[2,"x: y"],{"a":{}}],"none":[]},"createdAt":"2023-11-14T22:13:20.000Z"}"#;
-        let expected = "streamPath: /a\noffset: 7\ntype: note\npayload:\n  count: 1.10\n  text: |\n    one\n    two\n  \"yes\": \"no\"\n  list:\n    - 1\n    - - 2\n      - \"x: y\"\n    - a: {}\n  none: []\ncreatedAt: \"2023-11-14T22:13:20.000Z\"\n";
+        let json = r#"{"streamPath":"/a","offset":7,"type":"note","payload":{"n":1.10,"text":"one\ntwo\n","yes":"no","list":[1,[2,"x: y"],{"a":{}}],"none":[]},"createdAt":"2023-11-14T22:13:20.000Z"}"#;
+        let expected = "streamPath: /a\noffset: 7\ntype: note\npayload:\n  \"n\": 1.10\n  text: |\n    one\n    two\n  \"yes\": \"no\"\n  list:\n    - 1\n    - - 2\n      - \"x: y\"\n    - a: {}\n  none: []\ncreatedAt: \"2023-11-14T22:13:20.000Z\"\n";
         assert_eq!(yaml(json), expected);
     }
 

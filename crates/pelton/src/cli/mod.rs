@@ -1,0 +1,129 @@
+//! The client: every command talks HTTP to a server.
+
+mod append;
+mod client;
+mod output;
+mod push;
+mod schedule;
+mod secret;
+mod stream;
+mod tail;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use client::Client;
+use output::Format;
+
+/// What every client command needs to know.
+#[derive(Args)]
+pub struct Global {
+    /// The server.
+    #[arg(long, global = true, env = "PELTON_URL", default_value = "http://127.0.0.1:7070")]
+    url: String,
+    /// Sent as a bearer token.
+    #[arg(long, global = true, env = "PELTON_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// The tenant; the server's default one unless named.
+    #[arg(long, global = true, env = "PELTON_TENANT")]
+    tenant: Option<String>,
+    /// Print JSON, one line for each thing.
+    #[arg(long, global = true, conflicts_with = "yaml")]
+    json: bool,
+    /// Print YAML.
+    #[arg(long, global = true)]
+    yaml: bool,
+    /// Colour on a terminal, always or never; `NO_COLOR` is heeded.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    color: output::Color,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Append an event, or many.
+    Append(append::Options),
+    /// Follow a stream: history, then live.
+    Tail(tail::Options),
+    /// Show what a stream and its processors know.
+    State(stream::PathOnly),
+    /// Show the streams as a tree.
+    Streams(stream::TreeOptions),
+    /// Make a stream refuse appends until it is resumed.
+    Pause(stream::ReasonOptions),
+    /// End the pause of a stream.
+    Resume(stream::ReasonOptions),
+    /// Destroy a stream and all that belongs to it.
+    Destroy(stream::DestroyOptions),
+    /// Append events at a time, or at many.
+    #[command(subcommand)]
+    Schedule(schedule::Command),
+    /// Send the events of a stream to a webhook or WebSocket.
+    #[command(subcommand)]
+    Subscribe(push::Command),
+    /// Keep values that the host uses and never shows.
+    #[command(subcommand)]
+    Secret(secret::Command),
+}
+
+pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 another failure; 2 wrong usage; 3 kept as an invalid event, or a component rejected; \
+4 refused by the stream's conditions (409, 412); 5 not found; 6 the server cannot be reached or is unavailable";
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: u8,
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// What the user gave cannot be meant.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(2, message)
+    }
+}
+
+/// The reader of standard output has gone, as `head` does: no failure.
+const OUTPUT_CLOSED: u8 = 0;
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        let code = if error.kind() == std::io::ErrorKind::BrokenPipe { OUTPUT_CLOSED } else { 1 };
+        Self::new(code, error.to_string())
+    }
+}
+
+pub fn run(global: &Global, command: Command) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::new(1, error.to_string())),
+    };
+    let result = runtime.block_on(async {
+        let client = Client::new(global)?;
+        let format = Format::of(global);
+        match command {
+            Command::Append(options) => append::run(&client, format, options).await,
+            Command::Tail(options) => tail::run(&client, format, &options).await,
+            Command::State(options) => stream::state(&client, format, &options).await,
+            Command::Streams(options) => stream::tree(&client, format, &options).await,
+            Command::Pause(options) => stream::pause(&client, format, &options, "stream/paused").await,
+            Command::Resume(options) => stream::pause(&client, format, &options, "stream/resumed").await,
+            Command::Destroy(options) => stream::destroy(&client, format, &options).await,
+            Command::Schedule(command) => schedule::run(&client, format, command).await,
+            Command::Subscribe(command) => push::run(&client, format, command).await,
+            Command::Secret(command) => secret::run(&client, format, command).await,
+        }
+    });
+    result.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    if failure.code != OUTPUT_CLOSED {
+        eprintln!("pelton: {}", failure.message);
+    }
+    ExitCode::from(failure.code)
+}

@@ -1,0 +1,201 @@
+//! Carries what subscriptions send: webhooks and WebSocket frames, as far as the operator's rules allow.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use pelton_engine::{BoxFuture, Courier, Delivery, Socket, Webhook};
+use pelton_model::{Event, TenantName};
+use reqwest::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
+use url::Url;
+
+use crate::egress::{Denied, Egress};
+use crate::http::{Compat, wire};
+
+/// The HTTP side of push subscriptions.
+pub struct Post {
+    egress: Egress,
+    tls: Arc<rustls::ClientConfig>,
+    compat: Option<Compat>,
+}
+
+const USER_AGENT: &str = concat!("Pelton/", env!("CARGO_PKG_VERSION"));
+/// What a frame from the far side may hold, in bytes.
+const FRAME_BYTES_MAX: usize = 2 << 20;
+
+impl Post {
+    /// # Errors
+    /// Where TLS cannot be set up.
+    pub fn new(egress: Egress, compat: Option<Compat>) -> Result<Self, String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder.map_err(|error| error.to_string())?;
+        let mut roots = rustls::RootCertStore::empty();
+        // A machine without certificates can still reach what needs none.
+        let found = rustls_native_certs::load_native_certs();
+        for error in &found.errors {
+            tracing::warn!(%error, "some of the machine's root certificates could not be read");
+        }
+        let (added, ignored) = roots.add_parsable_certificates(found.certs);
+        tracing::debug!(added, ignored, "root certificates of the machine");
+        Ok(Self { egress, tls: Arc::new(builder.with_root_certificates(roots).with_no_client_auth()), compat })
+    }
+
+    async fn try_post(&self, tenant: &TenantName, webhook: Webhook) -> Result<Delivery, Delivery> {
+        let url = Url::parse(&webhook.url).map_err(|error| refused("bad-url", error.to_string()))?;
+        let cleared = self.egress.clear(tenant, "POST", &url).await.map_err(denied)?;
+        // A client of its own each time: a connection that is kept would go on to an address that is not allowed any more.
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured((*self.tls).clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .user_agent(USER_AGENT)
+            .timeout(webhook.timeout)
+            .resolve_to_addrs(&cleared.host, &cleared.addresses)
+            .build()
+            .map_err(|error| failed("client", error.to_string()))?;
+        let mut request = client.post(url).body(webhook.body);
+        for (name, value) in &webhook.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| refused("bad-header", error.to_string()))?;
+            let value = HeaderValue::from_str(value).map_err(|error| refused("bad-header", error.to_string()))?;
+            request = request.header(name, value);
+        }
+        let response = request.send().await.map_err(|error| match error {
+            error if error.is_timeout() => failed("timeout", format!("no answer within {} ms", webhook.timeout.as_millis())),
+            error => failed("unreachable", chain(&error)),
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Delivery::Delivered);
+        }
+        if status == reqwest::StatusCode::GONE {
+            return Err(refused("gone", "the receiver answered 410 Gone".to_owned()));
+        }
+        let message = if status.is_redirection() {
+            let to = response.headers().get("location").and_then(|value| value.to_str().ok()).unwrap_or("nowhere");
+            format!("the receiver answered {status} to {to}; redirects are not followed")
+        } else {
+            format!("the receiver answered {status}")
+        };
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(retry_after);
+        Err(Delivery::Failed { code: "bad-status", message, retry_after })
+    }
+
+    async fn try_connect(&self, tenant: &TenantName, url: &str, headers: &BTreeMap<String, String>) -> Result<Box<dyn Socket>, Delivery> {
+        let parsed = Url::parse(url).map_err(|error| refused("bad-url", error.to_string()))?;
+        let cleared = self.egress.clear(tenant, "GET", &parsed).await.map_err(denied)?;
+        let stream = TcpStream::connect(cleared.addresses.as_slice()).await.map_err(|error| failed("unreachable", error.to_string()))?;
+        let mut request = url.into_client_request().map_err(|error| refused("bad-url", error.to_string()))?;
+        request.headers_mut().insert("user-agent", HeaderValue::from_static(USER_AGENT));
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| refused("bad-header", error.to_string()))?;
+            request.headers_mut().insert(name, HeaderValue::from_str(value).map_err(|error| refused("bad-header", error.to_string()))?);
+        }
+        let config = WebSocketConfig::default().max_message_size(Some(FRAME_BYTES_MAX)).max_frame_size(Some(FRAME_BYTES_MAX));
+        let lost = |error: tokio_tungstenite::tungstenite::Error| failed("unreachable", error.to_string());
+        if parsed.scheme() == "wss" {
+            let name = ServerName::try_from(cleared.host).map_err(|error| refused("bad-url", error.to_string()))?;
+            let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls));
+            let stream = connector.connect(name, stream).await.map_err(|error| failed("unreachable", error.to_string()))?;
+            let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await.map_err(lost)?;
+            return Ok(Box::new(Open(socket)));
+        }
+        let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await.map_err(lost)?;
+        Ok(Box::new(Open(socket)))
+    }
+}
+
+impl Courier for Post {
+    fn render(&self, event: &Event) -> String {
+        let mut text = String::new();
+        wire::write_event(&mut text, event, self.compat);
+        text
+    }
+
+    fn post<'a>(&'a self, tenant: &'a TenantName, webhook: Webhook) -> BoxFuture<'a, Delivery> {
+        Box::pin(async move { self.try_post(tenant, webhook).await.unwrap_or_else(|failed| failed) })
+    }
+
+    fn connect<'a>(
+        &'a self,
+        tenant: &'a TenantName,
+        url: &'a str,
+        headers: &'a BTreeMap<String, String>,
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<Box<dyn Socket>, Delivery>> {
+        Box::pin(async move {
+            let connected = tokio::time::timeout(timeout, self.try_connect(tenant, url, headers)).await;
+            connected.unwrap_or_else(|_| Err(failed("timeout", format!("no connection within {} ms", timeout.as_millis()))))
+        })
+    }
+}
+
+struct Open<S>(WebSocketStream<S>);
+
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Socket for Open<S> {
+    fn send(&mut self, text: String) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move { self.0.send(Message::text(text)).await.map_err(|error| error.to_string()) })
+    }
+
+    fn receive(&mut self) -> BoxFuture<'_, Option<Result<String, String>>> {
+        Box::pin(async move {
+            loop {
+                match self.0.next().await? {
+                    Ok(Message::Text(text)) => return Some(Ok(text.to_string())),
+                    Ok(Message::Binary(_)) => return Some(Err("expected a text frame, found a binary one".to_owned())),
+                    Ok(Message::Close(_)) | Err(_) => return None,
+                    Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
+                }
+            }
+        })
+    }
+}
+
+fn denied(denied: Denied) -> Delivery {
+    match denied {
+        Denied::Unresolved { .. } => failed("unresolved", denied.to_string()),
+        Denied::Url(_) | Denied::NoRule { .. } | Denied::PrivateAddress { .. } => refused("egress-denied", denied.to_string()),
+    }
+}
+
+fn failed(code: &'static str, message: String) -> Delivery {
+    Delivery::Failed { code, message, retry_after: None }
+}
+
+fn refused(code: &'static str, message: String) -> Delivery {
+    Delivery::Refused { code, message }
+}
+
+/// RFC 9110: seconds, or a date.
+fn retry_after(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
+    SystemTime::from(at).duration_since(SystemTime::now()).ok()
+}
+
+/// An error with what caused it, for reqwest says little itself.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(retry_after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), None);
+        assert!(retry_after("Wed, 21 Oct 2065 07:28:00 GMT").is_some());
+        assert_eq!(retry_after("soon"), None);
+    }
+}
