@@ -36,3 +36,4 @@ mod tolerance;
 mod transformers;
 mod webhooks;
 mod websocket;
+mod websocket_subscriptions;

@@ -486,16 +486,14 @@ impl Line {
                 let configured = &self.control.configured;
                 let timeout = Duration::from_millis(configured.timeout_millis.unwrap_or(SubscriptionConfigured::TIMEOUT_MILLIS_DEFAULT));
                 let connected = self.core.courier.connect(&self.core.name, &configured.callback_url, &configured.headers, timeout);
-                tokio::select! {
-                    moved = tail.reaches(place.cursor) => return Ok(moved),
-                    connected = connected => match connected {
-                        Ok(open) => {
-                            *socket = Some(open);
-                            failures = 0;
-                        }
-                        // Nothing is to be delivered, so nothing has failed; the next event makes it an attempt.
-                        Err(_) => failures += 1,
-                    },
+                // Not given up when an event comes meanwhile: it will want the connection.
+                match connected.await {
+                    Ok(open) => {
+                        *socket = Some(open);
+                        failures = 0;
+                    }
+                    // Nothing is to be delivered, so nothing has failed; the next event makes it an attempt.
+                    Err(_) => failures += 1,
                 }
                 if socket.is_none() {
                     tokio::select! {
