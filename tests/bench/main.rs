@@ -7,6 +7,7 @@ mod appends;
 mod bare;
 mod probe;
 mod process;
+mod readers;
 mod replay;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ fn main() {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         Some(bare::ARGUMENT) => bare::serve(args.next().expect("a file").as_ref()),
+        Some(readers::ARGUMENT) => readers::run(),
         Some("--bench") => run(),
         _ => println!("this is a benchmark: run it with `cargo xtask bench`"),
     }

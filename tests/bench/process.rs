@@ -25,6 +25,13 @@ impl Server {
     pub fn pelton(data: &std::path::Path) -> Self {
         Self::start(Command::new(env!("CARGO_BIN_EXE_pelton")).args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data))
     }
+
+    /// What it holds in memory, as the kernel counts it.
+    pub fn resident_bytes(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line with the resident set");
+        line.trim().strip_suffix(" kB").and_then(|kib| kib.parse::<usize>().ok()).expect("a number of KiB") << 10
+    }
 }
 
 impl Drop for Server {

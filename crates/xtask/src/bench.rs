@@ -3,10 +3,33 @@
 use std::process::Command;
 
 use anyhow::Result;
+use clap::ValueEnum;
 
 use crate::{plugins, run};
 
-pub fn bench() -> Result<()> {
+/// What can be measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// Appends and replay, beside the bare parts
+    Smoke,
+    /// The memory that 10,000 idle readers of one stream take, over a minute
+    Readers,
+}
+
+pub fn bench(what: What) -> Result<()> {
+    match what {
+        What::Smoke => smoke(),
+        What::Readers => readers(),
+    }
+}
+
+/// Each reader is a file in the daemon and one in the client, which inherit the limit that is set here.
+fn readers() -> Result<()> {
+    let cargo = "ulimit -n \"$(ulimit -Hn)\" && exec cargo bench --package pelton --bench smoke --profile dev -- readers";
+    run::run(Command::new("sh").args(["-c", cargo]).current_dir(run::root()))
+}
+
+fn smoke() -> Result<()> {
     plugins::build(&["effects".to_owned(), "ping-pong".to_owned()])?;
     run::step("building the benchmark");
     // The dev profile has the code generation of release, and wasmtime is compiled for it already.

@@ -33,8 +33,11 @@ enum Command {
         /// Only the host's tests whose names contain this; further words are options of the test binaries
         filter: Vec<String>,
     },
-    /// Measure Pelton beside the bare parts it is made of
-    Bench,
+    /// Measure Pelton beside the bare parts it is made of, or what its readers cost
+    Bench {
+        #[arg(value_enum, default_value_t = bench::What::Smoke)]
+        what: bench::What,
+    },
     /// Build the plugins in plugins/examples and plugins/fixtures to target/plugins/NAME.wasm
     Plugins {
         /// Only these; all of them when none is named
@@ -59,7 +62,7 @@ fn execute(command: Command) -> Result<()> {
     match command {
         Command::Demo { keep } => demo::demo(keep),
         Command::Test { filter } => test::test(&filter),
-        Command::Bench => bench::bench(),
+        Command::Bench { what } => bench::bench(what),
         Command::Plugins { names } => plugins::build(&names),
         Command::WebhookExamples => {
             println!("{}", webhooks::ensure_webhook_examples()?.display());
