@@ -1,6 +1,7 @@
 //! The client says what the server says, in a form for people or for programs, and its exit code is one that scripts can use.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use serde_json::{Value, json};
@@ -82,14 +83,21 @@ fn exit_codes_tell_what_happened() {
     ok(&server, &["pause", "/a", "--reason", "maintenance"]);
     assert_eq!(fails(&server, 4, &["append", "/a", "--type", "x"]), "pelton: stream is paused: maintenance (stream-paused)\n");
     ok(&server, &["resume", "/a"]);
-    assert!(fails(&server, 1, &["append", "/A", "--type", "x"]).contains("(bad-path)"));
+    for part in ["schedule", "subscribe"] {
+        let end = if part == "schedule" { "cancel" } else { "remove" };
+        assert!(fails(&server, 5, &[part, end, "/a", "nobody"]).contains("there is no \"nobody\""));
+    }
     assert!(fails(&server, 5, &["streams", "/nobody"]).contains("no such stream"));
     assert!(fails(&server, 5, &["destroy", "/nobody", "--yes"]).contains("no such stream"));
+    fails(&server, 5, &["destroy", "/nobody", "--yes", "--json"]);
     for usage in [
         &["append"][..],
         &["destroy", "/a"],
         &["schedule", "add", "/a", "{}", "--slug", "s"],
         &["append", "/a", "--type", "x", "--payload", "["],
+        &["append", "/a", "events.ndjson", "--batch"],
+        &["append", "/a", "{}", "--key", "schl\u{fc}ssel"],
+        &["state", "/a", "--url", "localhost:7070"],
         &["nonsense"],
     ] {
         fails(&server, 2, usage);
@@ -123,6 +131,16 @@ fn follow(server: &Server, args: &[&str]) -> (Child, BufReader<ChildStdout>) {
     (child, stdout)
 }
 
+fn interrupt(child: &Child) {
+    assert!(Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap().success());
+}
+
+fn text_of(mut output: impl Read) -> String {
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    text
+}
+
 fn next_type(lines: &mut BufReader<ChildStdout>) -> String {
     let mut line = String::new();
     lines.read_line(&mut line).unwrap();
@@ -142,8 +160,195 @@ fn tail_follows_and_goes_on_where_it_was_when_the_server_comes_back() {
     server.start_again_at(&address);
     server.append("/a", &event("after"));
     assert_eq!(next_type(&mut lines), "after");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    interrupt(&child);
+    assert!(child.wait().unwrap().success(), "who ends it with ^C has seen enough");
+    assert!(text_of(child.stderr.take().unwrap()).contains("connecting again"));
+}
+
+/// Passes one connection on to the server until the other end closes it, or until the answer has this in it; then nobody hears of it again.
+fn pass_on(listener: &TcpListener, server: &Server, until: &str) {
+    let client = listener.accept().unwrap().0;
+    let upstream = TcpStream::connect(server.authority()).unwrap();
+    let (mut requests, mut to_server) = (client.try_clone().unwrap(), upstream.try_clone().unwrap());
+    // Ends when either side has closed, however it did.
+    let requests = std::thread::spawn(move || drop(std::io::copy(&mut requests, &mut to_server)));
+    let (mut answer, mut buffer) = (String::new(), [0; 4096]);
+    while !answer.contains(until) {
+        let count = (&upstream).read(&mut buffer).unwrap();
+        assert!(count > 0, "{until:?} is not in {answer}");
+        answer.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+        (&client).write_all(&buffer[..count]).unwrap();
+    }
+    client.shutdown(Shutdown::Both).unwrap();
+    upstream.shutdown(Shutdown::Both).ok();
+    requests.join().unwrap();
+}
+
+#[test]
+fn tail_from_the_end_loses_nothing_to_a_cut() {
+    let server = Server::start();
+    server.append_all("/a", [event("old"), event("old")]);
+    for (children, seen) in [(&[][..], "meanwhile"), (&["--children"], "meanwhile in the tree")] {
+        let between = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", between.local_addr().unwrap());
+        let (mut child, mut lines) = follow(&server, &[&["tail", "/a", "--json", "--after", "end", "--url", &url], children].concat());
+        pass_on(&between, &server, "}\n");
+        pass_on(&between, &server, "\r\n\r\n");
+        server.append("/a", &event(seen));
+        pass_on(&between, &server, "}\n\n");
+        assert_eq!(next_type(&mut lines), seen);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[test]
+fn tail_says_when_its_stream_was_destroyed() {
+    let mut server = Server::start_with(&["--listen", "127.0.0.1:0"]);
+    server.append("/a", &event("x"));
+    let (mut child, mut lines) = follow(&server, &["tail", "/a", "--json", "--after", "1"]);
+    assert_eq!(next_type(&mut lines), "x");
+    server.send("DELETE", "/api/streams/a", &[], b"").ok();
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+    assert!(text_of(child.stderr.take().unwrap()).contains("was destroyed"));
+
+    // Somebody else's stream at the same path is not gone on with.
+    server.append("/a", &event("x"));
+    let (mut child, mut lines) = follow(&server, &["tail", "/a", "--json", "--after", "1"]);
+    assert_eq!(next_type(&mut lines), "x");
+    let address = server.authority().to_owned();
+    server.kill();
+    server.start_again();
+    server.send("DELETE", "/api/streams/a", &[], b"").ok();
+    server.append_all("/a", [event("other"), event("other")]);
+    server.kill();
+    server.start_again_at(&address);
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+    assert!(text_of(child.stderr.take().unwrap()).contains("was destroyed while the connection was cut"));
+    assert_eq!(text_of(lines), "");
+}
+
+#[test]
+fn numbers_and_the_order_of_fields_stay_as_they_were_written() {
+    let server = Server::start();
+    let payload = r#"{"z":1.10,"a":12345678901234567890123}"#;
+    let event = format!(r#"{{"type":"x","payload":{payload}}}"#);
+    for form in [&["--json"][..], &[]] {
+        let shown = ok(&server, &[&["append", "/a", &event], form].concat());
+        assert!(shown.contains(payload), "{shown}");
+        assert!(ok(&server, &[&["tail", "/a", "--no-follow"], form].concat()).contains(payload));
+    }
+    let built = ok(&server, &["append", "/a", "--type", "x", "--payload", payload, "--yaml"]);
+    assert!(built.contains("z: 1.10\n  a: 12345678901234567890123\n"), "{built}");
+    ok(&server, &["schedule", "add", "/a", &event, "--slug", "json", "--every", "1h"]);
+    let yaml = "---\ntype: x\npayload:\n  z: 1.10\n  a: 12345678901234567890123\n  text: |\n    two\n    lines\n";
+    ok(&server, &["schedule", "add", "/a", yaml, "--slug", "yaml", "--every", "1h"]);
+    let listed = ok(&server, &["schedule", "list", "/a", "--json"]);
+    assert_eq!(listed.matches(r#""z":1.10,"a":12345678901234567890123"#).count(), 2, "{listed}");
+    assert_eq!(json(&listed)["yaml"]["append"]["payload"]["text"], "two\nlines\n");
+    let key = "a key: \"\u{e9}\"";
+    assert_eq!(json(&ok(&server, &["append", "/a", "--type", "x", "--key", key, "--json"]))["idempotencyKey"], key);
+}
+
+#[test]
+fn a_path_never_means_another_stream() {
+    let server = Server::start();
+    server.append("/keep", &event("x"));
+    for path in ["/keep#more", "/keep?more", "/more/../keep", "../streams/keep", "/keep/", "//keep", ""] {
+        fails(&server, 2, &["destroy", path, "--yes"]);
+        fails(&server, 2, &["append", path, "--type", "x"]);
+    }
+    assert_eq!(server.log("/keep").len(), 2);
+}
+
+#[test]
+fn nothing_from_outside_reaches_the_terminal_as_a_command() {
+    let server = Server::start();
+    let bad = "\u{1b}[31m\u{9b}2J\u{7f}";
+    server.append("/a", &json!({ "type": bad, "payload": { "text": bad } }));
+    let shown = ok(&server, &["tail", "/a", "--no-follow"]);
+    assert!(shown.contains(r"\u001b[31m\u009b2J\u007f"), "{shown:?}");
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+    ok(&server, &["pause", "/a", "--reason", bad]);
+    let refused = fails(&server, 4, &["append", "/a", "--type", "x"]);
+    assert!(!refused.contains(|c: char| c.is_control() && c != '\n'), "{refused:?}");
+}
+
+#[test]
+fn what_is_wrong_with_a_line_is_for_the_server_to_say() {
+    let server = Server::start();
+    let mut child = command(&server, &["append", "/a", "--batch", "--batch-size", "2"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"{\"type\":\"x\"}\n\xff\nnonsense\n{\"type\":\"y\"}").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "4 events appended to /a\n");
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("pelton: 2 of 4 events are invalid; the first was kept as"));
+    let log = server.log("/a");
+    let invalid = "stream/invalid-event-appended";
+    assert_eq!(types(&log), ["stream/initialized", "x", invalid, invalid, "y"]);
+
+    ok(&server, &["pause", "/a"]);
+    assert!(!String::from_utf8_lossy(&with_input(&server, &["append", "/a", "--batch"], "{}").stderr).contains("before this batch"));
+    ok(&server, &["resume", "/a"]);
+    let output = with_input(&server, &["append", "/a", "--batch", "--batch-size", "1"], "{\"type\":\"stream/paused\"}\n{\"type\":\"x\"}\n");
+    assert_eq!(output.status.code(), Some(4));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("(stream-paused)\nthe 1 events before this batch were appended"), "{said}");
+}
+
+#[test]
+fn colour_is_for_terminals_unless_somebody_says_otherwise() {
+    let server = Server::start();
+    server.append("/a", &event("x"));
+    let shown = |options: &str, no_color: Option<&str>| {
+        // `script` gives the client a terminal.
+        let line = format!("{} tail /a --no-follow {options}", env!("CARGO_BIN_EXE_pelton"));
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &line, "/dev/null"])
+            .env("PELTON_URL", &server.base)
+            .env("TERM", "xterm")
+            .env_remove("NO_COLOR")
+            .stdin(Stdio::null());
+        let output = script.envs(no_color.map(|value| ("NO_COLOR", value))).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(shown("", None).contains("\x1b[36mx\x1b[0m"));
+    assert!(!shown("", Some("1")).contains('\x1b'));
+    assert!(!shown("--color never", None).contains('\x1b'));
+    assert!(shown("--color always", Some("1")).contains('\x1b'));
+}
+
+#[test]
+fn plain_http_needs_no_certificates_and_loopback_no_proxy() {
+    let server = Server::start();
+    let mut state = command(&server, &["state", "/a"]);
+    state.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        state.env(name, "http://127.0.0.1:1");
+    }
+    let output = state.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_reader_that_goes_away_while_nothing_happens_is_noticed() {
+    let server = Server::start();
+    let (mut child, mut lines) = follow(&server, &["tail", "/a", "--json"]);
+    server.append("/a", &event("x"));
+    assert_eq!([next_type(&mut lines), next_type(&mut lines)], ["stream/initialized", "x"]);
+    drop(lines);
+    assert!(child.wait().unwrap().success());
+
+    let mut completions = command(&server, &["completions", "bash"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(completions.stdout.take());
+    assert!(completions.wait().unwrap().success());
 }
 
 #[test]

@@ -47,8 +47,9 @@ fn main() -> ExitCode {
         },
         Command::Client(command) => cli::run(&global, command),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "pelton", &mut std::io::stdout());
-            ExitCode::SUCCESS
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "pelton", &mut text);
+            cli::show(&String::from_utf8_lossy(&text))
         }
     }
 }

@@ -12,6 +12,7 @@ mod tail;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use pelton_model::{NameError, StreamPath};
 
 use client::Client;
 use output::Format;
@@ -97,6 +98,11 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+/// Prints what another part of the program has made.
+pub fn show(text: &str) -> ExitCode {
+    output::print(text).map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
+}
+
 pub fn run(global: &Global, command: Command) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -121,9 +127,17 @@ pub fn run(global: &Global, command: Command) -> ExitCode {
     result.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
 }
 
+/// Tells a failure and its exit code.
 fn report(failure: &Failure) -> ExitCode {
     if failure.code != OUTPUT_CLOSED {
-        eprintln!("pelton: {}", failure.message);
+        // A message may have several lines, but what the server quotes in it is from anybody.
+        let lines: Vec<_> = failure.message.trim_end().lines().map(output::printable).collect();
+        eprintln!("pelton: {}", lines.join("\n"));
     }
     ExitCode::from(failure.code)
+}
+
+/// The path of a stream; the slash in front may be left out. Checked here, for within a URL `#`, `?` and `..` would make it the path of another.
+fn stream_path(text: &str) -> Result<StreamPath, NameError> {
+    if text.is_empty() || text.starts_with('/') { StreamPath::new(text) } else { StreamPath::new(&format!("/{text}")) }
 }

@@ -1,9 +1,11 @@
 //! How answers look: for people on a terminal, for programs otherwise.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Failure, Global};
 use crate::http::yaml_out;
@@ -64,16 +66,39 @@ impl Format {
 
     /// `offset  time  type  payload`, with the stream in front where events of several come.
     fn line(self, json: &str) -> String {
-        let Ok(event) = serde_json::from_str::<Value>(json) else { return json.to_owned() + "\n" };
-        let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
-        let event_type = text("type");
-        let (dim, bold, bad, reset) = if self.color { ("\x1b[2m", "\x1b[36m", "\x1b[31m", "\x1b[0m") } else { ("", "", "", "") };
-        let is_bad = ["invalid-event-appended", "error-occurred", "parked", "rejected"].iter().any(|end| event_type.ends_with(end));
-        let path = event.get("position").map(|_| text("streamPath") + " ").unwrap_or_default();
-        let hue = if is_bad { bad } else { bold };
-        let (offset, payload) = (event["offset"].to_string(), &event["payload"]);
-        format!("{dim}{path}{offset:>5}  {}{reset}  {hue}{event_type}{reset}  {payload}\n", text("createdAt"))
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Shown<'a> {
+            #[serde(borrow)]
+            stream_path: Cow<'a, str>,
+            offset: u64,
+            position: Option<u64>,
+            #[serde(rename = "type", borrow)]
+            event_type: Cow<'a, str>,
+            #[serde(borrow)]
+            payload: &'a RawValue,
+            created_at: Cow<'a, str>,
+        }
+        let Ok(event) = serde_json::from_str::<Shown>(json) else { return printable(json).into_owned() + "\n" };
+        let (dim, plain, bad, reset) = if self.color { ("\x1b[2m", "\x1b[36m", "\x1b[31m", "\x1b[0m") } else { ("", "", "", "") };
+        let is_bad = ["invalid-event-appended", "error-occurred", "parked", "rejected"].iter().any(|end| event.event_type.ends_with(end));
+        let path = event.position.map(|_| event.stream_path + " ").unwrap_or_default();
+        let hue = if is_bad { bad } else { plain };
+        let (event_type, payload) = (printable(&event.event_type), printable(event.payload.get()));
+        format!("{dim}{path}{:>5}  {}{reset}  {hue}{event_type}{reset}  {payload}\n", event.offset, event.created_at)
     }
+}
+
+/// Text from outside as it may be written to a terminal: what would move the cursor or change colours is escaped as in JSON.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.push_str(&format!("\\u{:04x}", u32::from(c))) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
 }
 
 pub fn print(text: &str) -> Result<(), Failure> {

@@ -1,12 +1,13 @@
 //! `pelton subscribe`
 
 use clap::{Args, Subcommand};
+use pelton_model::StreamPath;
 use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::client::Client;
 use super::output::{Format, print};
-use super::stream::print_part;
+use super::stream::{must_have, print_part};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -15,12 +16,14 @@ pub enum Command {
     /// Show the subscriptions of a stream, how far they are and why they are parked.
     List {
         /// The stream.
-        path: String,
+        #[arg(value_parser = super::stream_path)]
+        path: StreamPath,
     },
     /// Let a parked subscription try again.
     Resume {
         /// The stream.
-        path: String,
+        #[arg(value_parser = super::stream_path)]
+        path: StreamPath,
         slug: String,
         /// Pass over the event that it is parked at.
         #[arg(long)]
@@ -29,7 +32,8 @@ pub enum Command {
     /// End a subscription.
     Remove {
         /// The stream.
-        path: String,
+        #[arg(value_parser = super::stream_path)]
+        path: StreamPath,
         slug: String,
     },
 }
@@ -37,7 +41,8 @@ pub enum Command {
 #[derive(Args)]
 pub struct Add {
     /// The stream.
-    path: String,
+    #[arg(value_parser = super::stream_path)]
+    path: StreamPath,
     /// The subscription's name; one of that name is replaced.
     #[arg(long)]
     slug: String,
@@ -81,11 +86,17 @@ pub async fn run(client: &Client, format: Format, command: Command) -> Result<()
     let (path, event_type, payload) = match command {
         Command::List { path } => return print_part(client, format, &path, "subscriptions").await,
         Command::Add(add) => (add.path.clone(), "stream/subscription/configured", add.payload()?),
-        Command::Resume { path, slug, skip } => (path, "stream/subscription/resumed", json!({ "slug": slug, "skip": skip })),
-        Command::Remove { path, slug } => (path, "stream/subscription/removed", json!({ "slug": slug })),
+        Command::Resume { path, slug, skip } => {
+            must_have(client, &path, "subscriptions", &slug).await?;
+            (path, "stream/subscription/resumed", json!({ "slug": slug, "skip": skip }))
+        }
+        Command::Remove { path, slug } => {
+            must_have(client, &path, "subscriptions", &slug).await?;
+            (path, "stream/subscription/removed", json!({ "slug": slug }))
+        }
     };
     let event = client.append(&path, event_type, &payload).await?;
-    print(&format.event(&event.to_string()))
+    print(&format.event(event.get()))
 }
 
 impl Add {

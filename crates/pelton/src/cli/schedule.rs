@@ -1,13 +1,14 @@
 //! `pelton schedule`
 
 use clap::{Args, Subcommand, ValueEnum};
+use pelton_model::StreamPath;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::append::input;
+use super::append::{is_json, text_of};
 use super::client::Client;
 use super::output::{Format, print};
-use super::stream::print_part;
+use super::stream::{must_have, print_part};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -16,12 +17,14 @@ pub enum Command {
     /// Show the schedules of a stream.
     List {
         /// The stream.
-        path: String,
+        #[arg(value_parser = super::stream_path)]
+        path: StreamPath,
     },
     /// End a schedule.
     Cancel {
         /// The stream.
-        path: String,
+        #[arg(value_parser = super::stream_path)]
+        path: StreamPath,
         slug: String,
     },
 }
@@ -29,8 +32,9 @@ pub enum Command {
 #[derive(Args)]
 pub struct Add {
     /// The stream.
-    path: String,
-    /// The event as JSON, `@FILE`, or `-` for standard input.
+    #[arg(value_parser = super::stream_path)]
+    path: StreamPath,
+    /// The event as JSON or YAML, `@FILE`, or `-` for standard input.
     event: String,
     /// The schedule's name; one of that name is replaced.
     #[arg(long)]
@@ -76,24 +80,36 @@ enum Missed {
 pub async fn run(client: &Client, format: Format, command: Command) -> Result<(), Failure> {
     match command {
         Command::Add(add) => {
-            let text = input(Some(&add.event))?;
-            let append: Value =
-                serde_json::from_str(&text).map_err(|error| Failure::usage(format!("the event: expected JSON: {error}")))?;
             let missed = match add.missed {
                 Missed::One => "one",
                 Missed::All => "all",
                 Missed::Skip => "skip",
             };
-            let payload = json!({ "slug": add.slug, "append": append, "schedule": add.schedule()?, "missed": missed });
-            let event = client.append(&add.path, "stream/append-scheduled", &payload).await?;
-            print(&format.event(&event.to_string()))
+            let payload = json!({ "slug": add.slug, "schedule": add.schedule()?, "missed": missed });
+            let (media_type, body) = scheduled(&payload, &text_of(&add.event)?);
+            let event = client.append_one(&add.path, media_type, body).await?;
+            print(&format.event(event.get()))
         }
         Command::List { path } => print_part(client, format, &path, "schedules").await,
         Command::Cancel { path, slug } => {
+            must_have(client, &path, "schedules", &slug).await?;
             let event = client.append(&path, "stream/schedule/cancelled", &json!({ "slug": slug })).await?;
-            print(&format.event(&event.to_string()))
+            print(&format.event(event.get()))
         }
     }
+}
+
+/// The event around the one to be appended, whose text stays as it was written, so that no number in it is rounded.
+fn scheduled(payload: &Value, append: &str) -> (&'static str, String) {
+    let (slug, schedule, missed) = (&payload["slug"], &payload["schedule"], &payload["missed"]);
+    if is_json(append.as_bytes()) {
+        let fields = format!(r#""slug":{slug},"append":{append},"schedule":{schedule},"missed":{missed}"#);
+        return ("application/json", format!(r#"{{"type":"stream/append-scheduled","payload":{{{fields}}}}}"#));
+    }
+    // JSON is YAML, and YAML that is indented further says the same, except for the mark that begins a document.
+    let append = append.strip_prefix("---").unwrap_or(append).lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let fields = format!("  slug: {slug}\n  schedule: {schedule}\n  missed: {missed}\n  append:\n{append}");
+    ("application/yaml", format!("type: stream/append-scheduled\npayload:\n{fields}"))
 }
 
 impl Add {

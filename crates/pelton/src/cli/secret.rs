@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Failure;
 use super::client::Client;
-use super::output::{Format, Shape, print};
+use super::output::{Format, Shape, print, printable};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -64,7 +64,7 @@ pub async fn run(client: &Client, format: Format, command: Command) -> Result<()
             }
             let line = |secret: &serde_json::Value| {
                 let text = |field: &str| secret[field].as_str().unwrap_or_default().to_owned();
-                format!("{}  {}  {}  {}\n", text("id"), text("name"), text("updatedAt"), text("description"))
+                format!("{}  {}  {}  {}\n", text("id"), text("name"), text("updatedAt"), printable(&text("description")))
             };
             print(&secrets.iter().map(line).collect::<String>())
         }
