@@ -242,7 +242,9 @@ fn numbers_and_the_order_of_fields_stay_as_they_were_written() {
     assert!(built.contains("z: 1.10\n  a: 12345678901234567890123\n"), "{built}");
     ok(&server, &["schedule", "add", "/a", &event, "--slug", "json", "--every", "1h"]);
     let yaml = "---\ntype: x\npayload:\n  z: 1.10\n  a: 12345678901234567890123\n  text: |\n    two\n    lines\n";
-    ok(&server, &["schedule", "add", "/a", yaml, "--slug", "yaml", "--every", "1h"]);
+    let file = server.data().join("event.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    ok(&server, &["schedule", "add", "/a", &format!("@{}", file.display()), "--slug", "yaml", "--every", "1h"]);
     let listed = ok(&server, &["schedule", "list", "/a", "--json"]);
     assert_eq!(listed.matches(r#""z":1.10,"a":12345678901234567890123"#).count(), 2, "{listed}");
     assert_eq!(json(&listed)["yaml"]["append"]["payload"]["text"], "two\nlines\n");
