@@ -478,6 +478,7 @@ fn another_egress_is_another_version() {
     assert_denied(&server, json!({ "url": remote.url("/") }), "the processor's own `egress`");
     server.deploy("/out", "client", "http-client", json!({ "egress": [remote.rule()] }));
     assert_eq!(fetch(&server, json!({ "url": remote.url("/") }))["status"], 200);
+    assert_eq!(server.state("/out")["processors"]["client"]["egress"], json!([remote.rule()]));
     // In a query they are separated by commas.
     let target = format!("/api/streams/out?slug=client&egress=https://example.com,POST:{}&wait=60", remote.rule());
     server.send("POST", &target, &[("content-type", "application/wasm")], &plugin("http-client")).ok();
