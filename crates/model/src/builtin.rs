@@ -10,7 +10,9 @@ use serde_json::value::RawValue;
 use crate::event::{EventIssues, Issue};
 use crate::push::{SubscriptionConfigured, TransformerConfigured};
 use crate::schedule::{AppendScheduled, ScheduleCancelled, ScheduleConfigured};
-use crate::{Breaker, Digest, Event, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName, TypePatterns};
+use crate::{
+    Breaker, Digest, DynamicWorkerConfigured, Event, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName, TypePatterns,
+};
 
 macro_rules! builtins {
     ($($(#[$doc:meta])* $name:ident = $slug:literal,)*) => {
@@ -69,6 +71,8 @@ builtins! {
     /// Makes events of the stream into other events of it.
     TransformerConfigured = "jsonata-transformer-configured",
     TransformerRemoved = "jsonata-transformer-removed",
+    /// A processor as JavaScript text.
+    DynamicWorkerConfigured = "dynamic-worker/configured",
     ProcessorConfigured = "processor/configured",
     /// A configured version runs from here; written by the host.
     ProcessorActivated = "processor/activated",
@@ -80,9 +84,6 @@ builtins! {
     ProcessorResumed = "processor/resumed",
     ProcessorRemoved = "processor/removed",
 }
-
-/// Slugs of the design that this version does not act on yet. Refused, for an event that silently does nothing misleads.
-const PLANNED: &[&str] = &["dynamic-worker/configured"];
 
 const ALIAS_PREFIX: &str = "https://events.iterate.com/events/stream/";
 
@@ -153,8 +154,7 @@ impl Builtin {
         }
         let Some(slug) = event.event_type.as_str().strip_prefix("stream/") else { return Ok(None) };
         let Some(builtin) = Self::from_slug(slug) else {
-            let why = if PLANNED.contains(&slug) { "is not supported by this version" } else { "is not a built-in event" };
-            return Err(EventIssues::one("type", format!("`stream/` is reserved, and `{}` {why}", event.event_type)));
+            return Err(EventIssues::one("type", format!("`stream/` is reserved, and `{}` is not a built-in event", event.event_type)));
         };
         if builtin.is_host_only() {
             return Err(EventIssues::one("type", format!("only the host appends `{}`", builtin.as_str())));
@@ -196,6 +196,7 @@ impl Builtin {
             Self::ScheduleCancelled => fits::<ScheduleCancelled>(payload),
             Self::SubscriptionConfigured => SubscriptionConfigured::parse(payload).map(drop),
             Self::TransformerConfigured => TransformerConfigured::parse(payload).map(drop),
+            Self::DynamicWorkerConfigured => DynamicWorkerConfigured::parse(payload).map(drop),
             Self::ProcessorConfigured => fits::<ProcessorConfigured>(payload),
             Self::SubscriptionResumed | Self::ProcessorResumed => fits::<Resumed>(payload),
             Self::SubscriptionRemoved | Self::TransformerRemoved | Self::ProcessorRemoved => fits::<Removed>(payload),
@@ -268,7 +269,7 @@ pub struct ProcessorConfigured {
     pub limits: ProcessorLimits,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -498,7 +499,6 @@ mod tests {
                 "payload.component: expected base64",
             ),
             (r#"{"type":"stream/processor/activated"}"#, "type: only the host appends"),
-            (r#"{"type":"stream/dynamic-worker/configured"}"#, "is not supported by this version"),
             (r#"{"type":"stream/nonsense"}"#, "is not a built-in event"),
         ] {
             let error = admit(text).unwrap_err();

@@ -8,8 +8,8 @@ use crate::builtin::{MetadataUpdated, OptionalReason};
 use crate::push::{SubscriptionConfigured, SubscriptionControl, SubscriptionParked, TransformerConfigured, TransformerControl};
 use crate::schedule::{ExecutionFinished, ScheduleCancelled, ScheduleConfigured, ScheduleControl};
 use crate::{
-    Activated, Breaker, Builtin, Digest, EffectsFrom, Event, JsonObject, Offset, Parked, Phase, ProcessorConfigured, Reason, Rejected,
-    Removed, Resumed, Slug, Timestamp,
+    Activated, Breaker, Builtin, Digest, DynamicWorkerConfigured, EffectsFrom, Event, JsonObject, Offset, Parked, Phase,
+    ProcessorConfigured, Reason, Rejected, Removed, Resumed, Slug, Timestamp,
 };
 
 /// The state of one stream as far as the host itself is concerned.
@@ -141,6 +141,9 @@ impl StreamControl {
                 self.transformers.insert(configured.slug.clone(), TransformerControl { configured_offset: event.offset, configured });
             }
             Builtin::TransformerRemoved => drop(self.transformers.remove(&event.payload.to::<Removed>().ok()?.slug)),
+            Builtin::DynamicWorkerConfigured => {
+                self.configured(event.offset, event.payload.to::<DynamicWorkerConfigured>().ok()?.into_processor()?);
+            }
             Builtin::ProcessorConfigured => self.configured(event.offset, event.payload.to().ok()?),
             Builtin::ProcessorActivated => self.activated(event.payload.to().ok()?),
             Builtin::ProcessorRejected => self.rejected(event.payload.to().ok()?),
