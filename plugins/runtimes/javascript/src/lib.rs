@@ -8,6 +8,8 @@
 //! from call to call: to load it for each event would cost many times what a reducer costs. Hence a variable of a module outlives an event, as
 //! memory does in every language, and a reducer that counts in one is not pure.
 
+#![cfg_attr(not(any(test, target_arch = "wasm32")), allow(dead_code, reason = "elsewhere there is no host to call it"))]
+
 #[cfg(target_arch = "wasm32")]
 mod component;
 mod events;

@@ -15,11 +15,12 @@ use crate::failure::Failure;
 use crate::program::Program;
 use crate::turns::{self, Executor, Hooks, Phase, Turns, WorldClock};
 use crate::world::{Event, World};
-use crate::{events, json, natives};
+use crate::{events, json, natives, types};
 
 const PRELUDE: &str = include_str!("prelude.js");
 /// Frames of calls within calls. Each that goes through a built-in such as `map` is one of this component's own too.
 const RECURSION_MAX: usize = 400;
+const FRAMES_SHOWN_MAX: usize = 12;
 
 pub(crate) struct Runtime {
     context: Context,
@@ -64,6 +65,7 @@ impl Runtime {
             .build()
             .map_err(|error| Failure::new(error.to_string()))?;
         context.runtime_limits_mut().set_recursion_limit(RECURSION_MAX);
+        context.runtime_limits_mut().set_backtrace_limit(FRAMES_SHOWN_MAX);
         context.insert_data(natives::Data(Rc::clone(&turns)));
         let tools = Tools::make(&mut context).map_err(|error| Failure::new(format!("the runtime failed: {error}")))?;
         let mut loading = Self {
@@ -133,8 +135,9 @@ impl Runtime {
         let module = loader.module(&entry, &mut self.context).map_err(|error| self.failure(error))?;
         let promise = module.load_link_evaluate(&mut self.context);
         let evaluated = self.settle(&promise.into(), "the module waits for something that never comes");
-        self.end(None)?;
+        let ended = self.end(None);
         evaluated?;
+        ended?;
         let default = module.namespace(&mut self.context).get(js_string!("default"), &mut self.context);
         let mut default = default.map_err(|error| self.failure(error))?;
         if let Some(factory) = default.as_object().and_then(JsFunction::from_object) {
@@ -374,10 +377,10 @@ fn failure_of(error: JsError, inspect: &JsFunction, context: &mut Context) -> Fa
     Failure { message, location }
 }
 
-/// `processor.js:3:14` of `    at f (processor.js:3:14)`.
+/// `processor.js:3:14` of `    at f (processor.js:3:14)`. Where the engine does not know the line it says `?:?`.
 fn place(line: &str) -> Option<&str> {
     let place = line.trim_start().strip_prefix("at ")?.rsplit_once('(')?.1.strip_suffix(')')?;
-    place.ends_with(|c: char| c.is_ascii_digit()).then_some(place)
+    Some(place.trim_end_matches(":?:?")).filter(|place| *place != "native")
 }
 
 /// Modules by name, each made once.
@@ -399,7 +402,10 @@ impl Loader {
         } else {
             Module::parse(Source::from_bytes(&text).with_path(Path::new(name)), None, context)
         };
-        let module = module.map_err(|error| self.remember(syntax_error(name, &error.to_string())))?;
+        let module = module.map_err(|error| {
+            let explained = if name.ends_with(".json") { None } else { types::explain(name, &text) };
+            self.remember(explained.unwrap_or_else(|| Failure::new(format!("{name}: {}", error.to_string().trim_end_matches(" (native)")))))
+        })?;
         self.loaded.borrow_mut().insert(name.to_owned(), module.clone());
         Ok(module)
     }
@@ -422,19 +428,5 @@ impl ModuleLoader for Loader {
         let specifier = request.specifier().to_std_string_lossy();
         let name = self.program.resolve(&specifier, importer).map_err(|failure| self.remember(failure))?;
         self.module(&name, &mut context.borrow_mut())
-    }
-}
-
-/// The parser's own words say the line and the column at their end: `… at line 3, col 14`.
-fn syntax_error(module: &str, message: &str) -> Failure {
-    let message = message.lines().next().unwrap_or(message);
-    let hint = if module == "processor.js" { "; give TypeScript as `modules`, in one called processor.ts" } else { "" };
-    let place = message.rfind("line ").and_then(|at| {
-        let mut numbers = message[at..].split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
-        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-    });
-    match place {
-        Some(place) => Failure::at(module, place, format!("{message}{hint}")),
-        None => Failure::new(format!("{module}: {message}{hint}")),
     }
 }

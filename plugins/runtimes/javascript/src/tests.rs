@@ -248,9 +248,13 @@ fn what_cannot_be_loaded_says_what_where_and_what_to_do() {
     let script = |text: &str| json!({ "script": text });
     for (config, what, location) in [
         (script("export default {\n  reduce( {\n}"), "SyntaxError", Some("processor.js:3:2")),
-        (script("const a: number = 1;\nexport default {}"), "processor.ts", Some("processor.js:1:8")),
+        (
+            script("const a: number = 1;\nexport default {}"),
+            "this is TypeScript, which is understood in `modules`",
+            Some("processor.js:1:7"),
+        ),
         (script("\n\nthrow new Error('no luck')"), "Error: no luck", Some("processor.js:3:")),
-        (script("export default undefinedName"), "ReferenceError: undefinedName is not defined", Some("processor.js:1:")),
+        (script("export default undefinedName"), "ReferenceError: undefinedName is not defined", Some("processor.js")),
         (script("export const reduce = 1"), "processor.js has no default export; expected `export default {", None),
         (script("export default 7"), "the default export of processor.js is 7", None),
         (script("export default {}"), "neither `reduce` nor `afterAppend`", None),
@@ -313,7 +317,7 @@ fn an_error_carries_its_stack_with_lines_of_the_program() {
         ("await null; null.x", "TypeError"),
         ("await new Promise(() => {})", "waits for a promise that nothing will settle"),
         ("Promise.reject(new Error('lost'))", "a promise was rejected and nobody awaited it: Error: lost"),
-        ("(function f() { f() })()", "exceeded"),
+        ("(function f() { f() })()", "maximum number of recursive calls"),
     ] {
         let error = effect(body).act().unwrap_err();
         assert!(error.contains(what) && error.starts_with("afterAppend failed at ping 7: "), "{body}: {error}");
@@ -472,6 +476,9 @@ fn a_body_can_be_read_piece_by_piece() {
 fn a_request_that_fails_rejects_with_the_reason() {
     let error = effect("await fetch('http://nowhere/')").act().unwrap_err();
     assert!(error.contains("TypeError: fetch failed: GET http://nowhere/: the host does not allow this request"), "{error}");
+    let mut loaded = effect("await fetch('http://x/a')");
+    loaded.world.answers.borrow_mut().insert("/a".to_owned(), (0, vec![Poll::Failed("reset".to_owned())]));
+    assert!(loaded.act().unwrap_err().contains("TypeError: fetch failed: reset"));
     assert!(effect("await fetch('ftp://a/')").act().unwrap_err().contains("only http and https"));
     assert!(effect("await fetch('no url')").act().unwrap_err().contains("is no URL"));
 }

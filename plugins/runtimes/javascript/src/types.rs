@@ -3,7 +3,7 @@
 use oxc_allocator::Allocator;
 use oxc_ast::ast::*;
 use oxc_ast_visit::{Visit, walk};
-use oxc_parser::Parser;
+use oxc_parser::{Parser, ParserReturn};
 use oxc_span::{GetSpan, SourceType, Span};
 
 use crate::failure::Failure;
@@ -13,9 +13,8 @@ use crate::failure::Failure;
 pub(crate) fn strip(module: &str, source: &str) -> Result<String, Failure> {
     let arena = Allocator::default();
     let parsed = Parser::new(&arena, source, SourceType::ts()).parse();
-    if let Some(problem) = parsed.diagnostics.iter().next() {
-        let offset = problem.labels.first().map_or(0, |label| label.offset() as usize);
-        return Err(Failure::at(module, position(source, offset), format!("SyntaxError: {}", problem.message)));
+    if let Some(failure) = syntax_error(module, source, &parsed) {
+        return Err(failure);
     }
     let mut eraser = Eraser { source, edits: Vec::new(), problem: None };
     eraser.visit_program(&parsed.program);
@@ -27,6 +26,21 @@ pub(crate) fn strip(module: &str, source: &str) -> Result<String, Failure> {
         )),
         None => Ok(eraser.finish()),
     }
+}
+
+/// What is wrong with a JavaScript module that the engine does not understand, in better words than its own; `None` where nothing is.
+pub(crate) fn explain(module: &str, source: &str) -> Option<Failure> {
+    let arena = Allocator::default();
+    let failure = syntax_error(module, source, &Parser::new(&arena, source, SourceType::mjs()).parse())?;
+    let is_typescript = Parser::new(&arena, source, SourceType::ts()).parse().diagnostics.iter().next().is_none();
+    let hint = if is_typescript { "; this is TypeScript, which is understood in `modules` with names that end in .ts" } else { "" };
+    Some(Failure { message: format!("{}{hint}", failure.message), ..failure })
+}
+
+fn syntax_error(module: &str, source: &str, parsed: &ParserReturn<'_>) -> Option<Failure> {
+    let problem = parsed.diagnostics.iter().next()?;
+    let offset = problem.labels.first().map_or(0, |label| label.offset() as usize);
+    Some(Failure::at(module, position(source, offset), format!("SyntaxError: {}", problem.message)))
 }
 
 /// Line and column, both from 1, columns in characters.
