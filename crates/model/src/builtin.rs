@@ -151,6 +151,9 @@ impl Builtin {
     pub fn admit(event: &mut NewEvent) -> Result<Option<Vec<u8>>, EventIssues> {
         if let Cow::Owned(canonical) = Self::canonical(event.event_type.as_str()) {
             event.event_type = EventType::from_checked(&canonical);
+            if Self::of(event.event_type.as_str()) == Some(Self::DynamicWorkerConfigured) {
+                DynamicWorkerConfigured::attach_compat(event);
+            }
         }
         let Some(slug) = event.event_type.as_str().strip_prefix("stream/") else { return Ok(None) };
         let Some(builtin) = Self::from_slug(slug) else {

@@ -38,12 +38,22 @@ pub struct DynamicWorkerConfigured {
     /// Kept for another service's clients; nothing depends on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compatibility_flags: Option<Json>,
-    /// Kept for another service's clients; nothing depends on it.
+    /// `props.secretHeaderName` and `props.secretHeaderValue` in it are a header of every request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outbound_gateway: Option<Json>,
+    /// For a program that was written for another service. Said by the host where the event comes under its alias.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compat: Option<WorkerCompat>,
     /// The component that runs it. Said by the host when it records the event, whatever was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<ComponentRef>,
+}
+
+/// Whose programs see the host's own events under its names, none that it does not have, and may send requests wherever the operator allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerCompat {
+    Iterate,
 }
 
 const RUNTIME: &str = "runtime";
@@ -67,16 +77,22 @@ impl DynamicWorkerConfigured {
     #[must_use]
     pub fn into_processor(self) -> Option<ProcessorConfigured> {
         #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
         struct Program {
             #[serde(skip_serializing_if = "Option::is_none")]
             script: Option<String>,
             #[serde(skip_serializing_if = "Option::is_none")]
             modules: Option<BTreeMap<String, String>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            compat: Option<WorkerCompat>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            outbound_gateway: Option<Json>,
         }
+        let program = Program { script: self.script, modules: self.modules, compat: self.compat, outbound_gateway: self.outbound_gateway };
         Some(ProcessorConfigured {
             slug: self.slug,
             component: self.runtime?,
-            config: Some(JsonObject::of(&Program { script: self.script, modules: self.modules })),
+            config: Some(JsonObject::of(&program)),
             consumes: self.consumes,
             effects_from: self.effects_from,
             catch_up: self.catch_up,
@@ -87,11 +103,12 @@ impl DynamicWorkerConfigured {
 
     /// Says in the payload of an event which component runs it.
     pub fn attach_runtime(event: &mut NewEvent, runtime: &ComponentRef) {
-        let mut fields: BTreeMap<String, Box<RawValue>> = event.payload.to().unwrap_or_default();
-        if let Ok(raw) = serde_json::value::to_raw_value(runtime) {
-            fields.insert(RUNTIME.to_owned(), raw);
-        }
-        event.payload = JsonObject::of(&fields);
+        say(event, RUNTIME, runtime);
+    }
+
+    /// Says in the payload of an event that came under an alias whose program it is.
+    pub(crate) fn attach_compat(event: &mut NewEvent) {
+        say(event, "compat", &WorkerCompat::Iterate);
     }
 
     /// Whether two payloads say the same, apart from the runtime that the host has added: a repeated append says the same as the first, also
@@ -105,6 +122,14 @@ impl DynamicWorkerConfigured {
         };
         fields(one).is_some_and(|fields_of_one| fields(other) == Some(fields_of_one))
     }
+}
+
+fn say(event: &mut NewEvent, field: &str, value: &impl Serialize) {
+    let mut fields: BTreeMap<String, Box<RawValue>> = event.payload.to().unwrap_or_default();
+    if let Ok(raw) = serde_json::value::to_raw_value(value) {
+        fields.insert(field.to_owned(), raw);
+    }
+    event.payload = JsonObject::of(&fields);
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub use builtin::{
     ProcessorLimits, Reason, Rejected, Removed, Resumed, attach_component,
 };
 pub use control::{Pause, ProcessorControl, Skip, StreamControl, Version};
-pub use dynamic_worker::DynamicWorkerConfigured;
+pub use dynamic_worker::{DynamicWorkerConfigured, WorkerCompat};
 pub use event::{Event, EventIssues, Issue, NewEvent, Source};
 pub use json::{Json, JsonError, JsonObject};
 pub use jsonata::Jsonata;

@@ -3,15 +3,16 @@
 use boa_engine::{Context, JsObject, JsResult, JsString, JsValue, js_string};
 
 use crate::json;
+use crate::program::Dialect;
 use crate::world::Event;
 
-pub(crate) fn value(event: &Event, context: &mut Context) -> JsResult<JsValue> {
+pub(crate) fn value(event: &Event, dialect: Dialect, context: &mut Context) -> JsResult<JsValue> {
     let object = JsObject::with_object_proto(context.intrinsics());
     let text = |text: &str| JsValue::from(JsString::from(text));
     let mut fields = vec![
         (js_string!("streamPath"), text(&event.stream_path)),
         (js_string!("offset"), (event.offset as f64).into()),
-        (js_string!("type"), text(&event.event_type)),
+        (js_string!("type"), text(dialect.shown(&event.event_type).as_deref().unwrap_or(&event.event_type))),
         (js_string!("payload"), json::parse(&event.payload, context)?),
     ];
     if let Some(metadata) = &event.metadata {

@@ -255,7 +255,7 @@ fn append(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
         turns.world.append(to.as_deref(), event).map(|()| None)
     };
     match result {
-        Ok(Some(event)) => events::value(&event, context),
+        Ok(Some(event)) => events::value(&event, turns.dialect, context),
         Ok(None) => Ok(JsValue::undefined()),
         Err(AppendError { code, message }) => {
             let error = JsNativeError::error().with_message(format!("append was refused ({code}): {message}")).into_opaque(context);

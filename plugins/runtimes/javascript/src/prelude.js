@@ -1,5 +1,5 @@
 // What programs expect to find besides the language itself. `host` is the Rust side; whatever touches the world says so there.
-(function (host) {
+(function (host, gatewayHeader, gatewayValue) {
     "use strict";
 
     const define = (name, value) =>
@@ -672,6 +672,7 @@
         let { url, method } = request;
         let body = request.sent;
         const headers = new Headers(request.headers);
+        if (gatewayHeader !== undefined) headers.set(gatewayHeader, gatewayValue);
         for (let redirects = 0; ; redirects += 1) {
             const fields = [...headers].flat();
             if (body) fields.push("content-length", String(body.length));
@@ -695,7 +696,7 @@
             host.close(exchange);
             const next = new URL(location, url);
             if (next.origin !== new URL(url).origin) {
-                for (const name of ["authorization", "cookie", "proxy-authorization"]) headers.delete(name);
+                for (const name of ["authorization", "cookie", "proxy-authorization", gatewayHeader]) headers.delete(name);
             }
             if (status === 303 ? method !== "HEAD" : status < 303 && method === "POST") {
                 method = "GET";
@@ -752,6 +753,7 @@
         appendNow: appending(true),
         stringify: JSON.stringify,
         inspect: (value) => inspect(value, 0, []),
+        isDestructuring: (callback) => /^[^(]*\(\s*\{/.test(String(callback)),
         checkJson: (value, path) => expectedJson(value, path),
         setEnvironment: (variables) => {
             environment = Object.freeze(variables);

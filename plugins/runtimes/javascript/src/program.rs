@@ -17,13 +17,41 @@ const SCRIPT: &str = "processor.js";
 #[derive(Debug)]
 pub(crate) struct Program {
     pub entry: String,
+    pub dialect: Dialect,
+    /// Set on every request, by name and value.
+    pub header: Option<(String, String)>,
     modules: BTreeMap<String, String>,
 }
 
+/// Whose programs these are, which decides how they know the host's own events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Dialect {
+    #[default]
+    Own,
+    /// Written for another service: the same events under its names, and none that it does not have.
+    Iterate,
+}
+
+impl Dialect {
+    /// The type as the program knows it; `None` for an event that it must not see.
+    pub(crate) fn shown(self, event_type: &str) -> Option<String> {
+        match (self, event_type.strip_prefix("stream/")) {
+            (Self::Iterate, Some(slug)) if slug.starts_with("processor/") => None,
+            (Self::Iterate, Some(slug)) => Some(format!("https://events.iterate.com/events/stream/{slug}")),
+            _ => Some(event_type.to_owned()),
+        }
+    }
+}
+
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Config {
     script: Option<String>,
     modules: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    compat: Dialect,
+    outbound_gateway: Option<serde_json::Value>,
 }
 
 impl Program {
@@ -32,30 +60,18 @@ impl Program {
     pub(crate) fn parse(config: &str) -> Result<Self, Failure> {
         let config: Config =
             serde_json::from_str(config).map_err(|error| Failure::new(format!("the configuration does not fit: {error}")))?;
-        match (config.script, config.modules) {
-            (Some(script), None) => Ok(Self { entry: SCRIPT.to_owned(), modules: BTreeMap::from([(SCRIPT.to_owned(), script)]) }),
-            (None, Some(modules)) => Self::of_modules(modules),
+        let (entry, modules) = match (config.script, config.modules) {
+            (Some(script), None) => Ok((SCRIPT.to_owned(), BTreeMap::from([(SCRIPT.to_owned(), script)]))),
+            (None, Some(modules)) => begun(modules),
             (found, _) => {
                 let found = if found.is_some() { "both" } else { "neither" };
                 Err(Failure::new(format!("expected exactly one of `script`, a JavaScript module as text, and `modules`, found {found}")))
             }
-        }
+        }?;
+        let part = |name: &str| Some(config.outbound_gateway.as_ref()?.pointer(name)?.as_str()?.to_owned());
+        let header = part("/props/secretHeaderName").zip(part("/props/secretHeaderValue"));
+        Ok(Self { entry, dialect: config.compat, header, modules })
     }
-
-    fn of_modules(given: BTreeMap<String, String>) -> Result<Self, Failure> {
-        let modules: BTreeMap<String, String> =
-            given.into_iter().map(|(name, text)| (name.trim_start_matches("./").trim_start_matches('/').to_owned(), text)).collect();
-        let entry = match ENTRIES.iter().find(|entry| modules.contains_key(**entry)) {
-            Some(entry) => (*entry).to_owned(),
-            None if modules.len() == 1 => modules.keys().next().cloned().unwrap_or_default(),
-            None => {
-                let names = names(&modules);
-                return Err(Failure::new(format!("no module to begin with: expected one called {}, found {names}", ENTRIES.join(", "))));
-            }
-        };
-        Ok(Self { entry, modules })
-    }
-
     /// The JavaScript of a module; JSON stays JSON.
     ///
     /// # Errors
@@ -91,6 +107,21 @@ impl Program {
         let stem = path.strip_suffix(".js").or_else(|| path.strip_suffix(".mjs")).unwrap_or(path);
         EXTENSIONS.iter().map(|extension| format!("{stem}.{extension}")).find(|name| self.modules.contains_key(name))
     }
+}
+
+/// The modules under their plain names, and the one that the program begins with.
+fn begun(given: BTreeMap<String, String>) -> Result<(String, BTreeMap<String, String>), Failure> {
+    let modules: BTreeMap<String, String> =
+        given.into_iter().map(|(name, text)| (name.trim_start_matches("./").trim_start_matches('/').to_owned(), text)).collect();
+    let entry = match ENTRIES.iter().find(|entry| modules.contains_key(**entry)) {
+        Some(entry) => (*entry).to_owned(),
+        None if modules.len() == 1 => modules.keys().next().cloned().unwrap_or_default(),
+        None => {
+            let names = names(&modules);
+            return Err(Failure::new(format!("no module to begin with: expected one called {}, found {names}", ENTRIES.join(", "))));
+        }
+    };
+    Ok((entry, modules))
 }
 
 /// `lib/b.js` of `a.js` and `./lib/b.js`; `None` where it leads out of the program.
@@ -132,6 +163,19 @@ mod tests {
     fn a_program_begins_with_the_processor_or_with_its_only_module() {
         assert_eq!(program(&["a.js", "processor.ts", "processor.js"]).entry, "processor.ts");
         assert_eq!(program(&["./main.js"]).entry, "main.js");
+    }
+
+    #[test]
+    fn a_program_for_another_service_sees_its_names() {
+        let shown = |dialect: Dialect, event_type| dialect.shown(event_type);
+        assert_eq!(shown(Dialect::Own, "stream/paused").as_deref(), Some("stream/paused"));
+        assert_eq!(shown(Dialect::Iterate, "stream/paused").as_deref(), Some("https://events.iterate.com/events/stream/paused"));
+        assert_eq!(shown(Dialect::Iterate, "ping").as_deref(), Some("ping"));
+        assert_eq!(shown(Dialect::Iterate, "stream/processor/activated"), None);
+        let props = r#"{"secretHeaderName":"x-key","secretHeaderValue":"v"}"#;
+        let config = format!(r#"{{"script":"","compat":"iterate","outboundGateway":{{"entrypoint":"E","props":{props}}}}}"#);
+        let program = Program::parse(&config).unwrap();
+        assert_eq!((program.dialect, program.header), (Dialect::Iterate, Some(("x-key".to_owned(), "v".to_owned()))));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) struct Runtime {
     reduce: Option<JsFunction>,
     effect: Option<Effect>,
     tools: Tools,
+    /// The oldest programs have `reduce(state, event)`.
+    reduces_by_position: bool,
 }
 
 /// What a program may call its effect.
@@ -46,6 +48,7 @@ struct Tools {
     append_now: JsValue,
     stringify: JsFunction,
     inspect: JsFunction,
+    is_destructuring: JsFunction,
     check_json: JsFunction,
     set_environment: JsFunction,
 }
@@ -55,7 +58,7 @@ impl Runtime {
     /// What keeps the program from being a processor.
     pub(crate) fn load(world: &Rc<dyn World>, config: &str, environment: Vec<(String, String)>) -> Result<Self, Failure> {
         let program = Rc::new(Program::parse(config)?);
-        let turns = Rc::new(Turns::new(Rc::clone(world)));
+        let turns = Rc::new(Turns::new(Rc::clone(world), program.dialect));
         let loader = Rc::new(Loader { program: Rc::clone(&program), loaded: RefCell::default(), failure: RefCell::default() });
         let mut context = Context::builder()
             .clock(Rc::new(WorldClock(Rc::clone(world))))
@@ -67,7 +70,8 @@ impl Runtime {
         context.runtime_limits_mut().set_recursion_limit(RECURSION_MAX);
         context.runtime_limits_mut().set_backtrace_limit(FRAMES_SHOWN_MAX);
         context.insert_data(natives::Data(Rc::clone(&turns)));
-        let tools = Tools::make(&mut context).map_err(|error| Failure::new(format!("the runtime failed: {error}")))?;
+        let tools =
+            Tools::make(program.header.as_ref(), &mut context).map_err(|error| Failure::new(format!("the runtime failed: {error}")))?;
         let mut loading = Self {
             processor: JsObject::with_object_proto(context.intrinsics()),
             context,
@@ -76,6 +80,7 @@ impl Runtime {
             reduce: None,
             effect: None,
             tools,
+            reduces_by_position: false,
         };
         loading.give_environment()?;
         let result = loading.evaluate(&loader);
@@ -107,7 +112,8 @@ impl Runtime {
     pub(crate) fn reduce(&mut self, state: String, events: &[Event]) -> Result<String, Failure> {
         self.turns.phase.set(Phase::Reduce);
         let mut state = state;
-        for event in events {
+        let dialect = self.turns.dialect;
+        for event in events.iter().filter(|event| dialect.shown(&event.event_type).is_some()) {
             let next = self.reduce_event(&state, event).map_err(|error| self.failure(error));
             self.end(None)?;
             state = next.map_err(|failure| at_event(failure, "reduce", event))?.unwrap_or(state);
@@ -119,6 +125,9 @@ impl Runtime {
     /// What the program threw, or what it left undone.
     pub(crate) fn after_append(&mut self, event: &Event, state: &str) -> Result<(), Failure> {
         self.turns.phase.set(Phase::AfterAppend);
+        if self.turns.dialect.shown(&event.event_type).is_none() {
+            return Ok(());
+        }
         let mut awaited = None;
         let result = self.act(event, state, &mut awaited);
         let ended = self.end(awaited.as_ref());
@@ -155,6 +164,11 @@ impl Runtime {
             (Some(function), _) => Some(Effect::AfterAppend(function)),
             (None, function) => function.map(Effect::OnEvent),
         };
+        if let (Some(Effect::OnEvent(_)), Some(reduce)) = (&self.effect, &self.reduce) {
+            let (undefined, reduce) = (JsValue::undefined(), JsValue::from(reduce.clone()));
+            let result = self.tools.is_destructuring.call(&undefined, &[reduce], &mut self.context);
+            self.reduces_by_position = !result.map_err(|error| self.failure(error))?.to_boolean();
+        }
         if self.reduce.is_none() && self.effect.is_none() {
             return Err(Failure::new(format!("the default export of {entry} has neither `reduce` nor `afterAppend`; {expected}")));
         }
@@ -176,11 +190,17 @@ impl Runtime {
     fn reduced(&mut self, state: &str, event: &Event) -> JsResult<Option<String>> {
         let Some(reduce) = self.reduce.clone() else { return Ok(None) };
         let context = &mut self.context;
-        let arguments = JsObject::with_object_proto(context.intrinsics());
-        arguments.create_data_property_or_throw(js_string!("event"), events::value(event, context)?, context)?;
-        arguments.create_data_property_or_throw(js_string!("state"), json::parse(state, context)?, context)?;
-        arguments.create_data_property_or_throw(js_string!("logger"), self.tools.logger.clone(), context)?;
-        let next = reduce.call(&self.processor.clone().into(), &[arguments.into()], context)?;
+        let (event, state) = (events::value(event, self.turns.dialect, context)?, json::parse(state, context)?);
+        let arguments = if self.reduces_by_position {
+            vec![state, event]
+        } else {
+            let named = JsObject::with_object_proto(context.intrinsics());
+            named.create_data_property_or_throw(js_string!("event"), event, context)?;
+            named.create_data_property_or_throw(js_string!("state"), state, context)?;
+            named.create_data_property_or_throw(js_string!("logger"), self.tools.logger.clone(), context)?;
+            vec![named.into()]
+        };
+        let next = reduce.call(&self.processor.clone().into(), &arguments, context)?;
         if next.is_undefined() {
             return Ok(None);
         }
@@ -215,7 +235,7 @@ impl Runtime {
         let mut fields = vec![
             (js_string!("append"), self.tools.append.clone()),
             (js_string!("appendNow"), self.tools.append_now.clone()),
-            (js_string!("event"), events::value(event, context)?),
+            (js_string!("event"), events::value(event, self.turns.dialect, context)?),
             (js_string!("state"), json::parse(&state, context)?),
             (js_string!("logger"), self.tools.logger.clone()),
             (js_string!("env"), context.global_object().get(js_string!("env"), context)?),
@@ -315,12 +335,14 @@ impl Runtime {
 }
 
 impl Tools {
-    fn make(context: &mut Context) -> JsResult<Self> {
+    fn make(header: Option<&(String, String)>, context: &mut Context) -> JsResult<Self> {
         let prelude = context.eval(Source::from_bytes(PRELUDE).with_path(Path::new("pelton:runtime")))?;
         let prelude = prelude.as_object().and_then(JsFunction::from_object);
         let prelude = prelude.ok_or_else(|| JsNativeError::typ().with_message("the prelude is no function"))?;
         let host = natives::host(context)?;
-        let tools = prelude.call(&JsValue::undefined(), &[host.into()], context)?.to_object(context)?;
+        let mut arguments = vec![JsValue::from(host)];
+        arguments.extend(header.into_iter().flat_map(|(name, value)| [name, value]).map(|text| JsString::from(text.as_str()).into()));
+        let tools = prelude.call(&JsValue::undefined(), &arguments, context)?.to_object(context)?;
         let function = |name: &str, context: &mut Context| {
             let value = tools.get(JsString::from(name), context)?;
             let function = value.as_object().and_then(JsFunction::from_object);
@@ -332,6 +354,7 @@ impl Tools {
             append_now: tools.get(js_string!("appendNow"), context)?,
             stringify: function("stringify", context)?,
             inspect: function("inspect", context)?,
+            is_destructuring: function("isDestructuring", context)?,
             check_json: function("checkJson", context)?,
             set_environment: function("setEnvironment", context)?,
         })

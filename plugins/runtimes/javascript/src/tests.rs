@@ -227,6 +227,26 @@ fn the_older_shape_gets_the_state_before_the_event_too() {
 }
 
 #[test]
+fn the_oldest_shape_reduces_by_position() {
+    let mut loaded = load(
+        "export default { initialState: {}, reduce(state, event) { return { ...state, last: event.type } }, onEvent({ append, state }) { append({ type: 'seen', payload: state }) } }",
+    );
+    let state = loaded.reduce(json!({ "state": {}, "prevState": {} }), &[happened("x", &json!({}))]).unwrap();
+    assert_eq!(state["state"], json!({ "last": "x" }));
+}
+
+#[test]
+fn a_program_for_another_service_knows_events_by_its_names() {
+    let script = "export default { initialState: [], reduce: ({ event, state }) => [...state, event.type], async afterAppend({ append, event }) { await append({ type: 'seen', payload: { type: event.type } }) } }";
+    let mut loaded = load_with(&json!({ "script": script, "compat": "iterate" }), &[]).unwrap_or_else(|failure| panic!("{failure}"));
+    let events = [happened("stream/dynamic-worker/configured", &json!({})), happened("stream/processor/activated", &json!({}))];
+    assert_eq!(loaded.reduce(json!([]), &events).unwrap(), json!(["https://events.iterate.com/events/stream/dynamic-worker/configured"]));
+    loaded.act_on(&events[0], &json!([])).unwrap();
+    loaded.act_on(&events[1], &json!([])).unwrap();
+    assert_eq!(loaded.appended().len(), 1);
+}
+
+#[test]
 fn a_default_export_may_be_a_factory_even_an_async_one() {
     let mut loaded = load("export default async function () { await null; return { initialState: 3, reduce: ({ state }) => state + 1 } }");
     assert_eq!(loaded.reduce(json!(3), &[happened("x", &json!({}))]).unwrap(), json!(4));

@@ -13,11 +13,13 @@ use boa_engine::job::{GenericJob, Job, JobExecutor, NativeAsyncJob, PromiseJob};
 use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsFunction};
 use boa_engine::{Context, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string};
 
+use crate::program::Dialect;
 use crate::world::{Exchange, Poll, World};
 
 /// What one instance is doing. Shared with the functions that programs call.
 pub(crate) struct Turns {
     pub world: Rc<dyn World>,
+    pub dialect: Dialect,
     pub phase: Cell<Phase>,
     jobs: RefCell<VecDeque<PromiseJob>>,
     others: RefCell<VecDeque<Other>>,
@@ -53,9 +55,10 @@ struct Wait {
 }
 
 impl Turns {
-    pub(crate) fn new(world: Rc<dyn World>) -> Self {
+    pub(crate) fn new(world: Rc<dyn World>, dialect: Dialect) -> Self {
         Self {
             world,
+            dialect,
             phase: Cell::new(Phase::Load),
             jobs: RefCell::default(),
             others: RefCell::default(),
