@@ -162,11 +162,11 @@ fn engine_options(options: &Options) -> Result<EngineOptions, ServeError> {
     };
     let courier = Post::new(Egress::new(options.egress.clone()), options.compat).map_err(ServeError::Tls)?;
     let javascript_runtime = match &options.javascript_runtime {
-        Some(file) => Some(std::fs::read(file).map_err(|source| ServeError::JavaScriptRuntime { file: file.clone(), source })?.into()),
-        None => Some(JAVASCRIPT_RUNTIME).filter(|bytes| !bytes.is_empty()).map(Into::into),
+        Some(file) => std::fs::read(file).map_err(|source| ServeError::JavaScriptRuntime { file: file.clone(), source })?.into(),
+        None => JAVASCRIPT_RUNTIME.into(),
     };
     Ok(EngineOptions {
-        javascript_runtime,
+        javascript_runtime: Some(javascript_runtime).filter(|bytes: &Arc<[u8]>| !bytes.is_empty()),
         courier: Arc::new(courier),
         data_dir: options.data.clone(),
         master_key_file: options.master_key_file.clone().unwrap_or_else(|| options.data.join("master.key")),
