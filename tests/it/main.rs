@@ -18,6 +18,7 @@ mod destroy;
 mod durability;
 mod dynamic_workers;
 mod effects;
+mod egress;
 mod errors;
 mod fixtures;
 mod github_triage;

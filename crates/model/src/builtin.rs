@@ -7,11 +7,13 @@ use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::environment::EnvVarSet;
 use crate::event::{EventIssues, Issue};
 use crate::push::{SubscriptionConfigured, TransformerConfigured};
 use crate::schedule::{AppendScheduled, ScheduleCancelled, ScheduleConfigured};
 use crate::{
-    Breaker, Digest, DynamicWorkerConfigured, Event, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName, TypePatterns,
+    Breaker, Digest, DynamicWorkerConfigured, EgressRules, Event, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName,
+    TypePatterns,
 };
 
 macro_rules! builtins {
@@ -73,6 +75,8 @@ builtins! {
     TransformerRemoved = "jsonata-transformer-removed",
     /// A processor as JavaScript text.
     DynamicWorkerConfigured = "dynamic-worker/configured",
+    /// Sets a variable that all processors of the stream see in `after-append`.
+    EnvVarSet = "dynamic-worker/env-var-set",
     ProcessorConfigured = "processor/configured",
     /// A configured version runs from here; written by the host.
     ProcessorActivated = "processor/activated",
@@ -200,6 +204,7 @@ impl Builtin {
             Self::SubscriptionConfigured => SubscriptionConfigured::parse(payload).map(drop),
             Self::TransformerConfigured => TransformerConfigured::parse(payload).map(drop),
             Self::DynamicWorkerConfigured => DynamicWorkerConfigured::parse(payload).map(drop),
+            Self::EnvVarSet => EnvVarSet::parse(payload).map(drop),
             Self::ProcessorConfigured => fits::<ProcessorConfigured>(payload),
             Self::SubscriptionResumed | Self::ProcessorResumed => fits::<Resumed>(payload),
             Self::SubscriptionRemoved | Self::TransformerRemoved | Self::ProcessorRemoved => fits::<Removed>(payload),
@@ -268,6 +273,9 @@ pub struct ProcessorConfigured {
     /// Attach to this stream and all below it: one state, events in the tenant's commit order.
     #[serde(default, skip_serializing_if = "is_default")]
     pub include_children: bool,
+    /// What `after-append` may send HTTP requests to, as far as the operator allows it too: `[METHOD:]SCHEME://HOST[:PORT]` each. Nothing if absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub egress: EgressRules,
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: ProcessorLimits,
 }

@@ -7,7 +7,9 @@ use serde_json::value::RawValue;
 
 use crate::builtin::is_default;
 use crate::event::EventIssues;
-use crate::{CatchUp, ComponentRef, EffectsFrom, Json, JsonObject, NewEvent, ProcessorConfigured, ProcessorLimits, Slug, TypePatterns};
+use crate::{
+    CatchUp, ComponentRef, EffectsFrom, EgressRules, Json, JsonObject, NewEvent, ProcessorConfigured, ProcessorLimits, Slug, TypePatterns,
+};
 
 /// Payload of `stream/dynamic-worker/configured`: exactly one of `script` and `modules`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -30,6 +32,9 @@ pub struct DynamicWorkerConfigured {
     /// Attach to this stream and all below it: one state, events in the tenant's commit order.
     #[serde(default, skip_serializing_if = "is_default")]
     pub include_children: bool,
+    /// What `fetch` may send requests to, as far as the operator allows it too: `[METHOD:]SCHEME://HOST[:PORT]` each. Nothing if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress: Option<EgressRules>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: ProcessorLimits,
     /// Kept for another service's clients; nothing depends on it.
@@ -97,6 +102,7 @@ impl DynamicWorkerConfigured {
             effects_from: self.effects_from,
             catch_up: self.catch_up,
             include_children: self.include_children,
+            egress: self.egress.unwrap_or_else(|| if self.compat.is_some() { EgressRules::everything() } else { EgressRules::default() }),
             limits: self.limits,
         })
     }
@@ -155,6 +161,15 @@ mod tests {
         }
         let full = r#"{"slug":"a","script":"x","compatibilityDate":"2026-02-05","compatibilityFlags":["f"],"outboundGateway":null}"#;
         assert!(DynamicWorkerConfigured::parse(&payload(full)).is_ok());
+    }
+
+    #[test]
+    fn only_a_program_for_another_service_may_reach_what_it_does_not_name() {
+        let runtime = format!(r#""runtime":{{"digest":"{}"}}"#, Digest::of(b""));
+        for (more, egress) in [("", "[]"), (r#","compat":"iterate""#, r#"["*://*:*"]"#), (r#","compat":"iterate","egress":[]"#, "[]")] {
+            let worker = DynamicWorkerConfigured::parse(&payload(&format!(r#"{{"slug":"a","script":"",{runtime}{more}}}"#))).unwrap();
+            assert_eq!(Json::of(&worker.into_processor().unwrap().egress).as_str(), egress, "{more}");
+        }
     }
 
     #[test]

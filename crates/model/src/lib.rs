@@ -17,6 +17,8 @@ mod breaker;
 mod builtin;
 mod control;
 mod dynamic_worker;
+mod egress;
+mod environment;
 mod event;
 mod json;
 mod jsonata;
@@ -35,6 +37,8 @@ pub use builtin::{
 };
 pub use control::{Pause, ProcessorControl, Skip, StreamControl, Version};
 pub use dynamic_worker::{DynamicWorkerConfigured, WorkerCompat};
+pub use egress::{EGRESS_SCHEMES, EgressHost, EgressRequest, EgressRule, EgressRuleError, EgressRules};
+pub use environment::{ENV_VARS_MAX, EnvVarSet};
 pub use event::{Event, EventIssues, Issue, NewEvent, Source};
 pub use json::{Json, JsonError, JsonObject};
 pub use jsonata::Jsonata;

@@ -22,7 +22,7 @@ thread_local! {
 
 impl Guest for Component {
     fn describe() -> String {
-        match with_runtime(Vec::new(), |runtime| runtime.describe(&context::slug())) {
+        match with_runtime(|runtime| runtime.describe(&context::slug())) {
             Ok(manifest) => manifest,
             Err(Failure { message, location }) => serde_json::json!({ "error": { "message": message, "location": location } }).to_string(),
         }
@@ -30,23 +30,23 @@ impl Guest for Component {
 
     fn reduce(state: String, events: Vec<WitEvent>) -> Result<String, String> {
         let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-        with_runtime(Vec::new(), |runtime| runtime.reduce(state, &events)).map_err(|failure| failure.to_string())
+        with_runtime(|runtime| runtime.reduce(state, &events)).map_err(|failure| failure.to_string())
     }
 
     fn after_append(event: WitEvent, state: String) -> Result<(), String> {
-        with_runtime(get_environment(), |runtime| runtime.after_append(&event.into(), &state)).map_err(|failure| failure.to_string())
+        with_runtime(|runtime| runtime.after_append(&event.into(), &state)).map_err(|failure| failure.to_string())
     }
 }
 
-/// The program of this instance, loaded anew where the environment has changed since.
-fn with_runtime<T>(environment: Vec<(String, String)>, call: impl FnOnce(&mut Runtime) -> Result<T, Failure>) -> Result<T, Failure> {
+/// The program of this instance, loaded by its first call.
+fn with_runtime<T>(call: impl FnOnce(&mut Runtime) -> Result<T, Failure>) -> Result<T, Failure> {
     RUNTIME.with_borrow_mut(|loaded| {
-        let runtime = match loaded.take().filter(|runtime| runtime.has_environment(&environment)) {
+        let runtime = match loaded.take() {
             Some(runtime) => runtime,
             None => {
                 std::panic::set_hook(Box::new(|panic| context::log(context::Level::Error, &panic.to_string())));
                 let world: Rc<dyn World> = Rc::new(Host::default());
-                Runtime::load(&world, &context::config(), environment)?
+                Runtime::load(&world, &context::config(), &get_environment())?
             }
         };
         call(loaded.insert(runtime))

@@ -25,7 +25,6 @@ const FRAMES_SHOWN_MAX: usize = 12;
 pub(crate) struct Runtime {
     context: Context,
     turns: Rc<Turns>,
-    environment: Vec<(String, String)>,
     processor: JsObject,
     reduce: Option<JsFunction>,
     effect: Option<Effect>,
@@ -56,7 +55,7 @@ struct Tools {
 impl Runtime {
     /// # Errors
     /// What keeps the program from being a processor.
-    pub(crate) fn load(world: &Rc<dyn World>, config: &str, environment: Vec<(String, String)>) -> Result<Self, Failure> {
+    pub(crate) fn load(world: &Rc<dyn World>, config: &str, environment: &[(String, String)]) -> Result<Self, Failure> {
         let program = Rc::new(Program::parse(config)?);
         let turns = Rc::new(Turns::new(Rc::clone(world), program.dialect));
         let loader = Rc::new(Loader { program: Rc::clone(&program), loaded: RefCell::default(), failure: RefCell::default() });
@@ -76,13 +75,12 @@ impl Runtime {
             processor: JsObject::with_object_proto(context.intrinsics()),
             context,
             turns,
-            environment,
             reduce: None,
             effect: None,
             tools,
             reduces_by_position: false,
         };
-        loading.give_environment()?;
+        loading.give_environment(environment)?;
         let result = loading.evaluate(&loader);
         // Why a module could not be loaded is known better there.
         result.map_err(|failure| loader.failure.take().unwrap_or(failure))?;
@@ -132,11 +130,6 @@ impl Runtime {
         let result = self.act(event, state, &mut awaited);
         let ended = self.end(awaited.as_ref());
         result.and(ended).map_err(|failure| at_event(failure, "afterAppend", event))
-    }
-
-    /// The variables that a program sees are those of its loading; others need another instance.
-    pub(crate) fn has_environment(&self, environment: &[(String, String)]) -> bool {
-        self.environment == environment
     }
 
     fn evaluate(&mut self, loader: &Loader) -> Result<(), Failure> {
@@ -276,17 +269,11 @@ impl Runtime {
         Err(Failure { message: format!("a promise was rejected and nobody awaited it: {}", failure.message), ..failure })
     }
 
-    fn give_environment(&mut self) -> Result<(), Failure> {
-        let context = &mut self.context;
-        let variables = JsObject::with_object_proto(context.intrinsics());
-        let set = || -> JsResult<()> {
-            for (name, value) in &self.environment {
-                variables.create_data_property_or_throw(JsString::from(name.as_str()), JsString::from(value.as_str()), context)?;
-            }
-            self.tools.set_environment.call(&JsValue::undefined(), &[variables.into()], context).map(drop)
-        };
-        let result = { set }();
-        result.map_err(|error| self.failure(error))
+    fn give_environment(&mut self, environment: &[(String, String)]) -> Result<(), Failure> {
+        let undefined = JsValue::undefined();
+        let result = variables(environment, &mut self.context)
+            .and_then(|variables| self.tools.set_environment.call(&undefined, &[variables], &mut self.context));
+        result.map(drop).map_err(|error| self.failure(error))
     }
 
     fn function(&mut self, name: &str) -> Result<Option<JsFunction>, Failure> {
@@ -359,6 +346,14 @@ impl Tools {
             set_environment: function("setEnvironment", context)?,
         })
     }
+}
+
+fn variables(environment: &[(String, String)], context: &mut Context) -> JsResult<JsValue> {
+    let variables = JsObject::with_object_proto(context.intrinsics());
+    for (name, value) in environment {
+        variables.create_data_property_or_throw(JsString::from(name.as_str()), JsString::from(value.as_str()), context)?;
+    }
+    Ok(variables.into())
 }
 
 /// State and the state before, of a program of the older shape.
