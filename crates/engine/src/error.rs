@@ -15,6 +15,9 @@ pub enum AppendError {
     BatchTooLarge { found: usize, max: usize },
     #[error("expected a stream path of at most {max} segments, found {found}")]
     PathTooDeep { found: usize, max: usize },
+    /// The event configures a program, and there is nothing to run it.
+    #[error("this host has no JavaScript runtime")]
+    NoJavaScriptRuntime,
     /// The tenant is closing, or its writer has failed and says nothing is safe on disk any more.
     #[error("the tenant cannot be written: {0}")]
     Unavailable(String),

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::components::Components;
 use crate::feed::Feed;
+use crate::javascript::{JavaScript, TenantJavaScript};
 use crate::push::{Attempts, Courier};
 use crate::secrets::{self, NewSecret, Secret, SecretError, Vault};
 use crate::supervisor::Supervisor;
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     pub components: Arc<Components>,
     pub vault: Arc<Vault>,
     pub courier: Arc<dyn Courier>,
+    pub javascript: Option<JavaScript>,
 }
 
 /// Under which conditions events are appended.
@@ -125,13 +127,14 @@ pub struct ProcessorView {
 
 impl Tenant {
     pub(crate) fn open(path: &Path, options: &OpenOptions, shared: Shared) -> Result<Self, EngineError> {
-        let Shared { quotas, components, vault, courier } = shared;
+        let Shared { quotas, components, vault, courier, javascript } = shared;
         let name = &options.tenant;
         let fault = |source| EngineError::Store { tenant: name.clone(), source };
         let (store, writer) = Store::open(path, options).map_err(fault)?;
         let tails = Arc::new(Tails::new(store.head()));
         let (notify, changed) = mpsc::unbounded_channel();
-        let (writer, writer_thread) = WriterQueue::start(name, writer, Arc::clone(&tails), notify, quotas.queue_bytes_max)
+        let javascript = TenantJavaScript::new(javascript);
+        let (writer, writer_thread) = WriterQueue::start(name, writer, Arc::clone(&tails), notify, quotas.queue_bytes_max, javascript)
             .map_err(|source| EngineError::DataFolder { path: path.to_owned(), source })?;
         let core = Arc::new(Core {
             name: name.clone(),

@@ -194,7 +194,10 @@ impl Line {
                 _ => Ok(events),
             }
         });
-        let result = result.await?;
+        let result = result.await?.and_then(|events| {
+            let checked = events.iter().try_for_each(|event| self.core.writer.check(event));
+            checked.map(|()| events).map_err(|error| error.to_string())
+        });
         let events = match result {
             Ok(events) => events,
             Err(message) => {

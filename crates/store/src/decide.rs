@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use pelton_model::{
-    Breaker, Bucket, Builtin, ChildStreamCreated, Digest, ENV_VARS_MAX, Event, Incarnation, Initialized, Json, NewEvent, Offset,
-    StreamControl, StreamPath, Timestamp,
+    Breaker, Bucket, Builtin, ChildStreamCreated, Digest, DynamicWorkerConfigured, ENV_VARS_MAX, Event, Incarnation, Initialized, Json,
+    NewEvent, Offset, StreamControl, StreamPath, Timestamp,
 };
 use redb::Database;
 use serde::Serialize;
@@ -619,7 +619,11 @@ struct Paused {
 
 /// Whether an append under a known key asks for the event that is stored. Who repeats a request repeats its text, so texts are compared.
 fn is_same(stored: &Event, event: &NewEvent) -> bool {
-    stored.event_type == event.event_type && stored.payload == event.payload && stored.metadata == event.metadata
+    let is_same_payload = match Builtin::of(event.event_type.as_str()) {
+        Some(Builtin::DynamicWorkerConfigured) => DynamicWorkerConfigured::is_same_apart_from_runtime(&stored.payload, &event.payload),
+        _ => stored.payload == event.payload,
+    };
+    stored.event_type == event.event_type && is_same_payload && stored.metadata == event.metadata
 }
 
 /// A little more than the event takes in a run.

@@ -128,7 +128,7 @@ fn load_code(bytes: &[u8]) -> String {
 
 #[test]
 fn a_component_says_what_it_is() {
-    let manifest = GUEST.describe(&quotas()).unwrap();
+    let manifest = GUEST.describe(None, JsonObject::empty(), &quotas()).unwrap();
     assert_eq!((manifest.name.as_str(), manifest.initial_state.as_str()), ("guest", "0"));
     assert_eq!(GUEST.digest(), Digest::of(&guest::guest()));
 }
@@ -471,7 +471,7 @@ fn compiled_code_is_kept_in_a_folder_of_its_own() {
     let options = SandboxOptions { compile_cache: Some(cache.clone()) };
     for _ in 0..2 {
         let component = Sandbox::new(&options).unwrap().load(&guest::guest(), &quotas()).unwrap();
-        assert_eq!(component.describe(&quotas()).unwrap().name, "guest");
+        assert_eq!(component.describe(None, JsonObject::empty(), &quotas()).unwrap().name, "guest");
     }
     assert!(std::fs::read_dir(&cache).unwrap().next().is_some());
     #[cfg(unix)]

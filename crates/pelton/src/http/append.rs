@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use pelton_engine::{AppendError, AppendOptions, KeyReuse, Outcome, Proposal, Tenant, Written};
-use pelton_model::{Builtin, Event, Json, JsonObject, ProcessorConfigured, Rejected, StreamPath};
+use pelton_model::{Builtin, DynamicWorkerConfigured, Event, Json, JsonObject, ProcessorConfigured, Rejected, StreamPath};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -136,11 +136,12 @@ async fn append_one(door: &Door, proposal: Proposal, wait: Option<u64>) -> Resul
     let written = append(door, vec![proposal], false).await?;
     let Some(event) = written.events.first() else { return Err(Problem::new("internal", "nothing was recorded")) };
     let configured = match Builtin::of(event.event_type.as_str()) {
-        Some(Builtin::ProcessorConfigured) => event.payload.to::<ProcessorConfigured>().ok(),
+        Some(Builtin::ProcessorConfigured) => event.payload.to::<ProcessorConfigured>().ok().map(|configured| configured.slug),
+        Some(Builtin::DynamicWorkerConfigured) => event.payload.to::<DynamicWorkerConfigured>().ok().map(|configured| configured.slug),
         _ => None,
     };
     let outcome = match configured {
-        Some(configured) => door.tenant.outcome(&door.path, &configured.slug, event.offset, wait).await?,
+        Some(slug) => door.tenant.outcome(&door.path, &slug, event.offset, wait).await?,
         None => Outcome::NothingToDo,
     };
     let decision = match outcome {
