@@ -8,6 +8,7 @@ mod http;
 mod listen;
 mod mask;
 mod placeholder;
+mod plugin;
 mod push;
 mod serve;
 
@@ -35,6 +36,9 @@ enum Command {
     Serve(Box<serve::Options>),
     #[command(flatten)]
     Client(cli::Command),
+    /// Write a processor: from a new project to one that runs.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     /// Print the completions of a shell, to be put where it looks for them.
     Completions { shell: clap_complete::Shell },
 }
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
             }
         },
         Command::Client(command) => cli::run(&global, command),
+        Command::Plugin(command) => plugin::run(&global, command),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "pelton", &mut text);

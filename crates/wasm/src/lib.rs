@@ -48,3 +48,4 @@ pub use http::{Gate, HttpBody, HttpError, HttpRequest, HttpResponse, Shut};
 pub use manifest::Manifest;
 pub use reducer::{ReduceFailed, Reduced, Reducer};
 pub use sandbox::{Component, Identity, Sandbox, SandboxOptions};
+pub use verify::{Interfaces, verify};
