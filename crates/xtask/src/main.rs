@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod guest;
+mod js_types;
 mod plugins;
 mod run;
 mod test;
@@ -43,6 +44,8 @@ enum Command {
         /// Only these; all of them when none is named
         names: Vec<String>,
     },
+    /// Write the TypeScript declarations of the contract, plugins/sdk/js/types/wit.d.ts
+    JsTypes,
     /// Install the GitHub webhook payloads that the github-triage example is run on, and print their folder
     WebhookExamples,
 }
@@ -64,6 +67,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Test { filter } => test::test(&filter),
         Command::Bench { what } => bench::bench(what),
         Command::Plugins { names } => plugins::build(&names),
+        Command::JsTypes => js_types::write(),
         Command::WebhookExamples => {
             println!("{}", webhooks::ensure_webhook_examples()?.display());
             Ok(())
