@@ -1,9 +1,11 @@
 //! What people who work on Pelton run: `cargo xtask <command>`. `cargo xtask --help` is the menu.
 
 mod bench;
+mod conformance;
 mod demo;
 mod guest;
 mod plugins;
+mod projects;
 mod python;
 mod run;
 mod test;
@@ -39,7 +41,12 @@ enum Command {
         #[arg(value_enum, default_value_t = bench::What::Smoke)]
         what: bench::What,
     },
-    /// Build the plugins in plugins/examples and plugins/fixtures to target/plugins/NAME.wasm
+    /// Run every language's conformance processor on the same cases, and print the table language × case
+    Conformance {
+        /// Only these; all of them when none is named
+        languages: Vec<String>,
+    },
+    /// Build the plugins in plugins/examples, plugins/conformance and plugins/fixtures to target/plugins/NAME.wasm
     Plugins {
         /// Only these; all of them when none is named
         names: Vec<String>,
@@ -66,6 +73,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Demo { keep } => demo::demo(keep),
         Command::Test { filter } => test::test(&filter),
         Command::Bench { what } => bench::bench(what),
+        Command::Conformance { languages } => conformance::conformance(&languages),
         Command::Plugins { names } => plugins::build(&names),
         Command::Toolchains => {
             println!("{}", python::ensure_python_tools()?.display());
