@@ -1,5 +1,6 @@
 // From the sources to one script, by esbuild.
 
+import { createRequire } from "node:module";
 import { join, relative } from "node:path";
 
 import { lineMap } from "./linemap.mjs";
@@ -29,7 +30,7 @@ const OPTIONS = {
  */
 export async function bundle(project) {
   say("bundling");
-  const esbuild = project.tool("esbuild");
+  const esbuild = createRequire(import.meta.url)(project.packageFolder("esbuild"));
   // The SDK comes first, since it replaces what the sources may use while they load.
   const contents = `import { processor as make } from ${JSON.stringify(join(SDK, "src", `${project.engine}.js`))};
 import definition from ${JSON.stringify(`./${project.entry}`)};

@@ -1,6 +1,7 @@
 // From the script to a component with QuickJS inside.
 
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -13,7 +14,7 @@ import { BuildError, say } from "./say.mjs";
  */
 export async function quickjs(project, { script, imports }) {
   say("componentizing with QuickJS");
-  const { componentize } = project.tool("componentize-qjs");
+  const { componentize } = createRequire(import.meta.url)(project.packageFolder("componentize-qjs"));
   const folder = mkdtempSync(join(tmpdir(), "pelton-"));
   try {
     const witPath = world(folder, project.wit, imports);

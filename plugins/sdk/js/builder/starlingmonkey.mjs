@@ -14,12 +14,13 @@ import { BuildError, say } from "./say.mjs";
  */
 export async function starlingmonkey(project, { script }) {
   say("componentizing with StarlingMonkey");
-  const { componentize } = await import(pathToFileURL(project.path("@bytecodealliance/componentize-js")).href);
+  const { componentize } = await import(pathToFileURL(join(project.packageFolder("@bytecodealliance/componentize-js"), "src/componentize.js")).href);
   const folder = mkdtempSync(join(tmpdir(), "pelton-"));
   try {
     const sourcePath = join(folder, "processor.js");
     writeFileSync(sourcePath, script);
-    const { component } = await componentize({ sourcePath, witPath: project.wit, worldName: "stream-processor-wasi" }).catch((/** @type {any} */ error) => {
+    const options = { sourcePath, witPath: project.wit, worldName: "stream-processor-wasi", disableFeatures: ["fetch-event"] };
+    const { component } = await componentize(options).catch((/** @type {any} */ error) => {
       throw new BuildError(`the processor does not load: ${error.message}`);
     });
     return Buffer.from(component);
