@@ -4,7 +4,8 @@
 // - a burst ends when `quietSeconds` have passed without an input, and at the latest `maxSeconds` after its first one
 // - output: `debounced` `{ "key", "value": <the last input's>, "count", "first": <offset>, "last": <offset> }`
 // - config: `{ "quietSeconds"?: 2, "maxSeconds"?: 30 }`, whole numbers
-// - state: `{ "open": { <key>: { "first", "firstAtMs", "last", "count", "value" } }, "closed": <the burst that the last event ended, or null> }`
+// - state: `{ "open": [{ "key", "value", "count", "first": <offset>, "firstAtMs", "last": <offset> }, …], "closed": <the burst that the last event
+//   ended, or null> }`
 //
 // The timer is the stream's: an `append-scheduled` event has the host append `debounce/elapsed` when it is time, whoever restarted in the
 // meantime. Each input puts it off by configuring the same schedule again.
@@ -12,16 +13,17 @@
 import { defineProcessor, type Json } from "@pelton/sdk";
 
 interface State {
-  open: { [key: string]: Burst };
-  closed: (Burst & { key: string; at: number }) | null;
+  open: Burst[];
+  closed: Burst | null;
 }
 
 interface Burst {
+  key: string;
+  value: Json;
+  count: number;
   first: number;
   firstAtMs: number;
   last: number;
-  count: number;
-  value: Json;
 }
 
 interface Consumes {
@@ -45,21 +47,19 @@ export default defineProcessor<State, Consumes, Emits, Config>({
   description: "Makes one event of a burst of them, with the stream's schedules as its timers.",
   consumes: ["input", "debounce/elapsed"],
   emits: ["debounced", "stream/append-scheduled"],
-  initialState: { open: {}, closed: null },
+  initialState: { open: [], closed: null },
 
-  reduce(state, event) {
+  reduce({ open }, event) {
     const { key = "" } = event.payload;
-    const burst = state.open[key];
-    state.closed = null;
+    const burst = open.find((burst) => burst.key === key);
+    const others = open.filter((burst) => burst.key !== key);
     if (event.type === "input") {
-      const { first, firstAtMs, count } = burst ?? { first: event.offset, firstAtMs: event.createdAtMs, count: 0 };
-      state.open[key] = { first, firstAtMs, last: event.offset, count: count + 1, value: event.payload.value ?? null };
-      return;
+      const { count, first, firstAtMs } = burst ?? { count: 0, first: event.offset, firstAtMs: event.createdAtMs };
+      const grown = { key, value: event.payload.value ?? null, count: count + 1, first, firstAtMs, last: event.offset };
+      return { open: [...others, grown], closed: null };
     }
     // A timer that an input has overtaken means nothing any more: that input has set its own.
-    if (burst === undefined || burst.last !== event.payload.last) return;
-    delete state.open[key];
-    state.closed = { ...burst, key, at: event.offset };
+    return burst?.last === event.payload.last ? { open: others, closed: burst } : { open, closed: null };
   },
 
   afterAppend(event, { open, closed }, context) {
@@ -69,8 +69,8 @@ export default defineProcessor<State, Consumes, Emits, Config>({
       context.append({ type: "debounced", payload: { key, value, count, first, last } });
       return;
     }
-    const { key = "" } = event.payload;
-    const { first, firstAtMs, last } = open[key]!;
+    // Its input has just put it there.
+    const { key, first, firstAtMs, last } = open.at(-1)!;
     const { quietSeconds = 2, maxSeconds = 30 } = context.config();
     const atMs = Math.min(event.createdAtMs + quietSeconds * 1000, firstAtMs + maxSeconds * 1000);
     context.append({
