@@ -12,6 +12,7 @@ const SDK = join(import.meta.dirname, "..");
  * @typedef {object} Bundle
  * @property {string} script
  * @property {string[]} imports the interfaces that it imports
+ * @property {import("../src/places.js").LineMap} map
  */
 
 /** How each engine wants its script. */
@@ -63,7 +64,8 @@ export const processor = make(definition);`;
   const map = lineMap(JSON.parse(outputOf(built, ".map")), isAuthors(project.folder));
   return {
     // On one line, so that it moves no other.
-    script: script.replace(JSON.stringify("pelton:line-map"), JSON.stringify(map)),
+    script: script.replace(JSON.stringify("pelton:line-map"), () => JSON.stringify(map)),
+    map,
     imports: Object.values(built.metafile.outputs).flatMap((/** @type {any} */ output) => output.imports.map((/** @type {any} */ { path }) => path)),
   };
 }
@@ -84,7 +86,7 @@ function outputOf(built, suffix) {
 function isAuthors(folder) {
   return (/** @type {string} */ source) => {
     const path = join(folder, source);
-    const inside = !path.startsWith(SDK) && !path.includes("/node_modules/") && !source.startsWith("pelton:");
+    const inside = !path.startsWith(SDK) && !source.includes("node_modules/") && !source.startsWith("pelton:");
     return inside ? relative(folder, path) : null;
   };
 }
