@@ -11,7 +11,8 @@ test("an integer that a number cannot hold is exact when asked for", () => {
 });
 
 test("what a number holds stays a number", () => {
-  assert.deepEqual(exact("[9007199254740991,1234567890123456.5,1e20,12345678901234567890e1]"), [9007199254740991, 1234567890123456.5, 1e20, 12345678901234567890e1]);
+  const text = "[9007199254740991,1234567890123456.5,1e20,12345678901234567890e1,0.30000000000000004,1e-0000000000000000007,-0]";
+  assert.deepEqual(exact(text), JSON.parse(text));
 });
 
 test("digits in strings and names are left alone", () => {
