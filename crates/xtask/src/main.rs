@@ -55,6 +55,8 @@ enum Command {
     },
     /// Write the TypeScript declarations of the contract, plugins/sdk/js/types/wit.d.ts
     JsTypes,
+    /// Build and test a processor with StarlingMonkey, which installs 385 MB of packages
+    Starlingmonkey,
     /// Install the toolchains of the languages other than Rust into target/toolchains, and print the folders for the PATH
     Toolchains,
     /// Install the GitHub webhook payloads that the github-triage example is run on, and print their folder
@@ -80,6 +82,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Conformance { languages } => conformance::conformance(&languages),
         Command::Plugins { names } => plugins::build(&names),
         Command::JsTypes => js_types::write(),
+        Command::Starlingmonkey => node::test_starlingmonkey(),
         Command::Toolchains => {
             println!("{}", python::ensure_python_tools()?.display());
             Ok(())

@@ -1,10 +1,11 @@
 //! The npm packages that projects in JavaScript and TypeScript are built and tested with, in `plugins/node_modules`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::projects::Tools;
 use crate::run;
 
 /// The oldest Node.js that the packages and the SDK's builder run on.
@@ -15,11 +16,19 @@ pub fn ensure_node_tools() -> Result<()> {
     install(&run::root().join("plugins"))
 }
 
-/// Installs StarlingMonkey's componentizer (338 MB) as well, for whoever asks for it, and returns the folder of its packages.
-pub fn ensure_starlingmonkey() -> Result<PathBuf> {
+/// Checks the types of the SDK for JavaScript and runs its tests.
+pub fn test_sdk() -> Result<()> {
+    ensure_node_tools()?;
+    let sdk = run::root().join("plugins/sdk/js");
+    run::run(Command::new("npm").args(["run", "--silent", "check"]).current_dir(&sdk))?;
+    run::run(Command::new("npm").args(["test", "--silent"]).current_dir(&sdk))
+}
+
+/// Installs StarlingMonkey's packages (385 MB), builds the SDK's test project with them and runs it on its events.
+pub fn test_starlingmonkey() -> Result<()> {
     let project = run::root().join("plugins/sdk/js/test-starlingmonkey");
     install(&project)?;
-    Ok(project)
+    run::run(Tools::ensure()?.pelton()?.args(["plugin", "test"]).arg(project))
 }
 
 fn install(project: &Path) -> Result<()> {

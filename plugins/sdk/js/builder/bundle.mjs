@@ -15,6 +15,9 @@ const SDK = join(import.meta.dirname, "..");
  * @property {import("../src/places.js").LineMap} map
  */
 
+/** What the script begins with, as a source. */
+const ENTRY = "pelton:entry";
+
 /** How each engine wants its script. */
 const OPTIONS = {
   quickjs: {
@@ -38,7 +41,7 @@ import definition from ${JSON.stringify(`./${project.entry}`)};
 export const processor = make(definition);`;
   const built = await esbuild
     .build({
-      stdin: { contents, resolveDir: project.folder, sourcefile: "pelton:entry" },
+      stdin: { contents, resolveDir: project.folder, sourcefile: ENTRY },
       absWorkingDir: project.folder,
       bundle: true,
       write: false,
@@ -86,7 +89,7 @@ function outputOf(built, suffix) {
 function isAuthors(folder) {
   return (/** @type {string} */ source) => {
     const path = join(folder, source);
-    const inside = !path.startsWith(SDK) && !source.includes("node_modules/") && !source.startsWith("pelton:");
+    const inside = !path.startsWith(SDK) && !source.includes("node_modules/") && !source.endsWith(ENTRY);
     return inside ? relative(folder, path) : null;
   };
 }

@@ -9,7 +9,7 @@ import * as outbox from "pelton:processor/outbox@0.1.0";
 import { getEnvironment } from "host:cli/environment@0.2.12";
 
 import { caught, component } from "./component.js";
-import { finish } from "./web/loop.js";
+import { finish, finishLoading, forget } from "./web/loop.js";
 
 /** @type {import("./context.js").Host} */
 const host = {
@@ -24,10 +24,24 @@ const host = {
 
 /** @param {any} definition */
 export function processor(definition) {
-  return component(definition, host, (effect) =>
-    caught(() => {
-      const left = finish(effect);
-      if (left > 0) contextImports.log("warn", `afterAppend ended while ${left} of its timers or requests were under way; they were dropped`);
-    }),
-  );
+  const { describe, reduce, afterAppend } = component(definition, host, (effect) => caught(() => warnOfRest(finish(effect))));
+  finishLoading();
+  return {
+    describe,
+    afterAppend,
+
+    /** @type {typeof reduce} */
+    reduce: (state, records) => {
+      try {
+        return reduce(state, records);
+      } finally {
+        forget();
+      }
+    },
+  };
+}
+
+/** @param {number} left */
+function warnOfRest(left) {
+  if (left > 0) contextImports.log("warn", `afterAppend ended while ${left} of its timers or requests were under way; they were dropped`);
 }

@@ -91,6 +91,23 @@ test("outside afterAppend timers and fetch say that they are for it", async () =
   await assert.rejects(load(`setInterval(() => {}, 1);`), /setInterval is for afterAppend/);
 });
 
+test("what a module begins while it loads is done before the first event", async () => {
+  const { finish, finishLoading, ready, out } = await load(`export const out = []; export const ready = (async () => { await null; return 7; })();`);
+  finishLoading();
+  finish(() => ready.then((value) => out.push(value)));
+  assert.deepEqual(here([...out]), [7]);
+  const broken = await load(`Promise.reject(new Error("no"));`);
+  assert.throws(broken.finishLoading, /a promise was rejected and nothing handled it/);
+});
+
+test("what reduce leaves behind does not go on in another call", async () => {
+  const { finish, forget, begin, out } = await load(`export const out = []; export const begin = () => { Promise.reject(1); queueMicrotask(() => out.push("leak")); };`);
+  begin();
+  forget();
+  assert.equal(finish(() => undefined), 0);
+  assert.deepEqual(here([...out]), []);
+});
+
 test("aborting tells listeners once, and a timeout aborts by itself", async () => {
   const { out } = await ran(`
     const controller = new AbortController(); const { signal } = controller;

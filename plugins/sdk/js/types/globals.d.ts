@@ -76,7 +76,6 @@ declare class URL {
   username: string;
   toString(): string;
   toJSON(): string;
-  static canParse(url: string | URL, base?: string | URL): boolean;
 }
 
 declare class URLSearchParams {
@@ -159,7 +158,6 @@ interface BodyReaders {
   readonly body: BodyStream | null;
   readonly bodyUsed: boolean;
   arrayBuffer(): Promise<ArrayBuffer>;
-  bytes(): Promise<Uint8Array>;
   json(): Promise<any>;
   text(): Promise<string>;
 }
@@ -172,7 +170,6 @@ declare class Request {
   readonly redirect: "follow" | "manual" | "error";
   readonly signal: AbortSignal | null;
   readonly url: string;
-  clone(): Request;
 }
 
 interface ResponseInit {

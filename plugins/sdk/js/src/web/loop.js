@@ -82,17 +82,32 @@ export function finish(effect) {
     const outcome = settled(effect());
     runJobs();
     if (outcome.failed) throw outcome.reason;
-    for (const reason of unhandled.values()) throw new Error("a promise was rejected and nothing handled it", { cause: reason });
+    throwUnhandled();
     return waits.size;
   } finally {
     acting = false;
-    jobs = [];
-    unhandled.clear();
+    forget();
     for (const { pollable } of waits) pollable[Symbol.dispose]();
     waits.clear();
     for (const close of [...closers]) close();
     closers.clear();
   }
+}
+
+/** Does what modules began while they loaded, as far as that goes without the world. */
+export function finishLoading() {
+  runJobs();
+  throwUnhandled();
+}
+
+/** Forgets what was begun where nothing can be waited for, so that it does not go on in someone else's call. */
+export function forget() {
+  jobs = [];
+  unhandled.clear();
+}
+
+function throwUnhandled() {
+  for (const reason of unhandled.values()) throw new Error("a promise was rejected and nothing handled it", { cause: reason });
 }
 
 /**

@@ -9,13 +9,13 @@ const SDK = join(import.meta.dirname, "../..");
 const WORLD = join(import.meta.dirname, "world.mjs");
 
 /**
- * What a module's text exports, with the loop's `finish` and the host's `world`, `reset` and `lines`.
+ * What a module's text exports, with the loop's functions and the host's `world`, `reset` and `lines`.
  *
  * @param {string} source
  */
 export async function load(source) {
   const contents = `import ${JSON.stringify(join(SDK, "src/web/install.js"))};
-export { finish } from ${JSON.stringify(join(SDK, "src/web/loop.js"))};
+export { finish, finishLoading, forget } from ${JSON.stringify(join(SDK, "src/web/loop.js"))};
 export { lines, reset, world } from ${JSON.stringify(WORLD)};
 ${source}`;
   const { outputFiles } = await esbuild.build({
