@@ -1,9 +1,13 @@
 //! What people who work on Pelton run: `cargo xtask <command>`. `cargo xtask --help` is the menu.
 
 mod bench;
+mod conformance;
 mod demo;
 mod guest;
+mod js_types;
+mod node;
 mod plugins;
+mod projects;
 mod python;
 mod run;
 mod test;
@@ -39,11 +43,20 @@ enum Command {
         #[arg(value_enum, default_value_t = bench::What::Smoke)]
         what: bench::What,
     },
-    /// Build the plugins in plugins/examples and plugins/fixtures to target/plugins/NAME.wasm
+    /// Run every language's conformance processor on the same cases, and print the table language × case
+    Conformance {
+        /// Only these; all of them when none is named
+        languages: Vec<String>,
+    },
+    /// Build the plugins in plugins/examples, plugins/conformance and plugins/fixtures to target/plugins/NAME.wasm
     Plugins {
         /// Only these; all of them when none is named
         names: Vec<String>,
     },
+    /// Write the TypeScript declarations of the contract, plugins/sdk/js/types/wit.d.ts
+    JsTypes,
+    /// Build and test a processor with StarlingMonkey, which installs 385 MB of packages
+    Starlingmonkey,
     /// Install the toolchains of the languages other than Rust into target/toolchains, and print the folders for the PATH
     Toolchains,
     /// Install the GitHub webhook payloads that the github-triage example is run on, and print their folder
@@ -66,7 +79,10 @@ fn execute(command: Command) -> Result<()> {
         Command::Demo { keep } => demo::demo(keep),
         Command::Test { filter } => test::test(&filter),
         Command::Bench { what } => bench::bench(what),
+        Command::Conformance { languages } => conformance::conformance(&languages),
         Command::Plugins { names } => plugins::build(&names),
+        Command::JsTypes => js_types::write(),
+        Command::Starlingmonkey => node::test_starlingmonkey(),
         Command::Toolchains => {
             println!("{}", python::ensure_python_tools()?.display());
             Ok(())

@@ -1,25 +1,63 @@
-//! Builds the plugins workspace: core modules by cargo, components from those by the component encoder.
+//! Builds all plugins: those in Rust as one workspace (core modules by cargo, components from those by the component encoder), those in other
+//! languages as the projects that they are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 use crate::guest::{TARGET, Toolchain};
+use crate::projects::{self, Project, Tools};
 use crate::run;
 
-/// Builds these plugins, or all, to `target/plugins/NAME.wasm`. Only what changed is compiled or written.
+/// Builds these plugins, or all, to `target/plugins/NAME.wasm`; a name ends in the language where that is not Rust. Only what changed is
+/// compiled or written.
 pub fn build(names: &[String]) -> Result<()> {
-    let plugins = chosen(all()?, names)?;
+    let (rust, projects) = chosen(all()?, projects::all()?, names)?;
+    build_plugins(&rust)?;
+    if projects.is_empty() {
+        return Ok(());
+    }
+    // Pelton may contain a plugin, so it comes after those in Rust.
+    let tools = Tools::ensure()?;
+    let build = |project: &Project| project.build(&tools).err().map(|error| format!("{}: {error:#}", project.name));
+    let failed: Vec<String> = projects.iter().filter_map(build).collect();
+    ensure!(failed.is_empty(), "{}", failed.join("\n"));
+    Ok(())
+}
+
+/// Builds these plugins in Rust.
+pub fn build_rust(names: &[String]) -> Result<()> {
+    build_plugins(&chosen(all()?, Vec::new(), names)?.0)
+}
+
+/// Runs every plugin that has a folder `tests` on the events in there, with a Pelton and toolchains that [`build`] has made.
+pub fn test() -> Result<()> {
+    let tools = Tools::ensure()?;
+    let rust = all()?.into_iter().map(|plugin| (plugin.component(), plugin.folder));
+    let others = projects::all()?.into_iter().map(|project| (project.component(), project.folder));
+    for (component, folder) in rust.chain(others) {
+        let tests = folder.join("tests");
+        if tests.is_dir() {
+            tools.test(&component, &tests)?;
+        }
+    }
+    Ok(())
+}
+
+fn build_plugins(plugins: &[Plugin]) -> Result<()> {
+    if plugins.is_empty() {
+        return Ok(());
+    }
     let toolchain = Toolchain::find()?;
     toolchain.write_environment()?;
     let compiled = run::target().join("guest");
     let mut cargo = toolchain.cargo_build();
     cargo.arg("--locked").arg("--target-dir").arg(&compiled).current_dir(workspace());
-    for plugin in &plugins {
+    for plugin in plugins {
         cargo.args(["--package", &plugin.name]);
     }
     run::step(format_args!("compiling {} plugins", plugins.len()));
@@ -27,10 +65,10 @@ pub fn build(names: &[String]) -> Result<()> {
 
     let folder = run::target().join("plugins");
     fs::create_dir_all(&folder)?;
-    for plugin in &plugins {
+    for plugin in plugins {
         let module = compiled.join(TARGET).join("release").join(format!("{}.wasm", plugin.name.replace('-', "_")));
         let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
-        let output = folder.join(format!("{}.wasm", plugin.name));
+        let output = plugin.component();
         let (bytes, what) =
             if plugin.encode { encode(&module).with_context(|| plugin.name.clone())? } else { (module, "core module".into()) };
         let news = if write_if_changed(&output, &bytes)? { "" } else { " (unchanged)" };
@@ -43,8 +81,15 @@ pub fn build(names: &[String]) -> Result<()> {
 #[derive(Debug, PartialEq)]
 struct Plugin {
     name: String,
+    folder: PathBuf,
     /// Whether it becomes a component. `package.metadata.pelton.encode = false` in its Cargo.toml keeps it a core module.
     encode: bool,
+}
+
+impl Plugin {
+    fn component(&self) -> PathBuf {
+        run::target().join("plugins").join(format!("{}.wasm", self.name))
+    }
 }
 
 fn workspace() -> PathBuf {
@@ -66,17 +111,25 @@ fn plugins_in(metadata: &Value) -> Result<Vec<Plugin>> {
     };
     let plugin = |package: &Value| {
         let name = package["name"].as_str().context("cargo metadata names no package")?.to_owned();
-        Ok(Plugin { name, encode: package["metadata"]["pelton"]["encode"] != false })
+        let manifest = package["manifest_path"].as_str().context("cargo metadata names no folder")?;
+        let folder = Path::new(manifest).parent().context("a manifest is in a folder")?.to_owned();
+        Ok(Plugin { name, folder, encode: package["metadata"]["pelton"]["encode"] != false })
     };
     packages.iter().filter(makes_cdylib).map(plugin).collect()
 }
 
-fn chosen(all: Vec<Plugin>, names: &[String]) -> Result<Vec<Plugin>> {
-    if let Some(unknown) = names.iter().find(|name| all.iter().all(|plugin| plugin.name != **name)) {
-        let known: Vec<&str> = all.iter().map(|plugin| plugin.name.as_str()).collect();
+/// Those of these names, or all.
+fn chosen(rust: Vec<Plugin>, projects: Vec<Project>, names: &[String]) -> Result<(Vec<Plugin>, Vec<Project>)> {
+    let known: Vec<&str> =
+        rust.iter().map(|plugin| plugin.name.as_str()).chain(projects.iter().map(|project| project.name.as_str())).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("no plugin `{unknown}`; there are {}", known.join(", "));
     }
-    Ok(all.into_iter().filter(|plugin| names.is_empty() || names.contains(&plugin.name)).collect())
+    let is_chosen = |name: &String| names.is_empty() || names.contains(name);
+    Ok((
+        rust.into_iter().filter(|plugin| is_chosen(&plugin.name)).collect(),
+        projects.into_iter().filter(|project| is_chosen(&project.name)).collect(),
+    ))
 }
 
 /// A validated component, and what it imports and exports.
@@ -108,9 +161,9 @@ mod tests {
 
     fn plugins() -> Vec<Plugin> {
         plugins_in(&json!({ "packages": [
-            { "name": "pelton-sdk", "metadata": null, "targets": [{ "crate_types": ["lib"] }] },
-            { "name": "ping-pong", "metadata": null, "targets": [{ "crate_types": ["cdylib"] }] },
-            { "name": "core-module", "metadata": { "pelton": { "encode": false } }, "targets": [{ "crate_types": ["cdylib"] }] },
+            { "name": "pelton-sdk", "manifest_path": "/sdk/Cargo.toml", "metadata": null, "targets": [{ "crate_types": ["lib"] }] },
+            { "name": "ping-pong", "manifest_path": "/ping-pong/Cargo.toml", "metadata": null, "targets": [{ "crate_types": ["cdylib"] }] },
+            { "name": "core-module", "manifest_path": "/core-module/Cargo.toml", "metadata": { "pelton": { "encode": false } }, "targets": [{ "crate_types": ["cdylib"] }] },
         ] }))
         .unwrap()
     }
@@ -123,9 +176,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_an_error_that_lists_the_known() {
-        assert_eq!(chosen(plugins(), &[]).unwrap().len(), 2);
-        assert_eq!(chosen(plugins(), &["core-module".into()]).unwrap()[0].name, "core-module");
-        let error = chosen(plugins(), &["pong".into()]).unwrap_err().to_string();
+        assert_eq!(chosen(plugins(), vec![], &[]).unwrap().0.len(), 2);
+        assert_eq!(chosen(plugins(), vec![], &["core-module".into()]).unwrap().0[0].name, "core-module");
+        let error = chosen(plugins(), vec![], &["pong".into()]).unwrap_err().to_string();
         assert_eq!(error, "no plugin `pong`; there are ping-pong, core-module");
     }
 }

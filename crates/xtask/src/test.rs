@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{plugins, python, run, webhooks};
+use crate::{conformance, node, plugins, python, run, webhooks};
 
 /// Packages that share one build of wasmtime; xtask and the plugins have their own, small ones.
 const HOST: &[&str] = &["pelton-model", "pelton-store", "pelton-wasm", "pelton-engine", "pelton"];
@@ -33,6 +33,13 @@ pub fn test(filter: &[String]) -> Result<()> {
 
     run::step("testing the SDK for Python");
     python::test_sdk()?;
+
+    run::step("testing the SDK for JavaScript");
+    node::test_sdk()?;
+
+    run::step("testing the plugins on their events");
+    plugins::test()?;
+    conformance::conformance(&[])?;
 
     run::step("testing xtask");
     run::run(Command::new("cargo").args(["test", "--package", "xtask"]).current_dir(run::root()))

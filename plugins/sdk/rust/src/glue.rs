@@ -42,8 +42,7 @@ pub(crate) fn reduce_with<P: Processor>(host: &dyn Host, state: &str, events: im
     let context = ReduceContext::new(host);
     let mut state = decode_state::<P>(state)?;
     for event in events {
-        // A call can hold many events; the error says at which one it stopped.
-        P::reduce(&mut state, &event, &context).map_err(|error| error.during(&event))?;
+        P::reduce(&mut state, &event, &context)?;
     }
     Ok(serde_json::to_string(&state)?)
 }
