@@ -15,6 +15,7 @@ use crate::run;
 pub fn build(names: &[String]) -> Result<()> {
     let plugins = chosen(all()?, names)?;
     let toolchain = Toolchain::find()?;
+    toolchain.write_environment()?;
     let compiled = run::target().join("guest");
     let mut cargo = toolchain.cargo_build();
     cargo.arg("--locked").arg("--target-dir").arg(&compiled).current_dir(workspace());
