@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod guest;
 mod plugins;
+mod python;
 mod run;
 mod test;
 mod webhooks;
@@ -43,6 +44,8 @@ enum Command {
         /// Only these; all of them when none is named
         names: Vec<String>,
     },
+    /// Install the toolchains of the languages other than Rust into target/toolchains, and print the folders for the PATH
+    Toolchains,
     /// Install the GitHub webhook payloads that the github-triage example is run on, and print their folder
     WebhookExamples,
 }
@@ -64,6 +67,10 @@ fn execute(command: Command) -> Result<()> {
         Command::Test { filter } => test::test(&filter),
         Command::Bench { what } => bench::bench(what),
         Command::Plugins { names } => plugins::build(&names),
+        Command::Toolchains => {
+            println!("{}", python::ensure_python_tools()?.display());
+            Ok(())
+        }
         Command::WebhookExamples => {
             println!("{}", webhooks::ensure_webhook_examples()?.display());
             Ok(())

@@ -101,13 +101,25 @@ pub fn has(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
+/// Lets a command find programs in these folders first.
+pub fn with_path<'a>(command: &'a mut Command, folders: &[PathBuf]) -> Result<&'a mut Command> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = folders.iter().cloned().chain(std::env::split_paths(&path));
+    Ok(command.env("PATH", std::env::join_paths(folders)?))
+}
+
 /// Makes sure that these programs are there: on Debian, as root, by installing these packages; elsewhere by saying what to install.
 pub fn ensure_tools(programs: &[&str], debian_packages: &[&str]) -> Result<()> {
     let missing: Vec<&str> = programs.iter().copied().filter(|program| !has(program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let (missing, packages) = (missing.join(" and "), debian_packages.join(" "));
+    install(&missing.join(" and "), debian_packages)
+}
+
+/// Installs Debian packages that hold what is missing, or says what to install.
+pub fn install(missing: &str, debian_packages: &[&str]) -> Result<()> {
+    let packages = debian_packages.join(" ");
     if !has("apt-get") {
         bail!("{missing} not found; install {missing} and run this again (Debian packages: {packages})");
     }

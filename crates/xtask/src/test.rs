@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{plugins, run, webhooks};
+use crate::{plugins, python, run, webhooks};
 
 /// Packages that share one build of wasmtime; xtask and the plugins have their own, small ones.
 const HOST: &[&str] = &["pelton-model", "pelton-store", "pelton-wasm", "pelton-engine", "pelton"];
@@ -13,11 +13,13 @@ const HOST: &[&str] = &["pelton-model", "pelton-store", "pelton-wasm", "pelton-e
 pub fn test(filter: &[String]) -> Result<()> {
     plugins::build(&[])?;
     let examples = webhooks::ensure_webhook_examples()?;
+    let toolchains = [python::ensure_python_tools()?];
 
     run::step("testing the host");
     let mut host = Command::new("cargo");
     host.arg("test").args(HOST.iter().flat_map(|package| ["--package", package])).current_dir(run::root());
     host.env("PELTON_WEBHOOK_EXAMPLES", examples);
+    run::with_path(&mut host, &toolchains)?;
     if !filter.is_empty() {
         host.arg("--").args(filter);
         return run::run(&mut host);

