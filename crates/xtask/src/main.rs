@@ -6,6 +6,7 @@ mod guest;
 mod plugins;
 mod python;
 mod run;
+mod sdks;
 mod test;
 mod webhooks;
 
