@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pelton_model::Quotas;
+use pelton_wasm::LoadError;
 use serde::Deserialize;
 
 use super::{Build, encode, tool};
@@ -18,7 +20,10 @@ pub fn name(cargo_toml: &str) -> Option<String> {
 pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
     let cargo = program("CARGO", "cargo");
     if tool::on_path(&cargo).is_none() && !Path::new(&cargo).is_file() {
-        return Err(Failure::new(1, "cargo is not installed; Rust comes from https://rustup.rs, or from your distribution (Debian: apt install rustup)"));
+        return Err(Failure::new(
+            1,
+            "cargo is not installed; Rust comes from https://rustup.rs, or from your distribution (Debian: apt install rustup)",
+        ));
     }
     check_target()?;
     let mut command = Command::new(&cargo);
@@ -34,13 +39,14 @@ pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
         Failure::new(1, format!("{}: the package makes no WebAssembly; add `[lib]` with `crate-type = [\"cdylib\"]`", cargo_toml(build)))
     })?;
     let bytes = std::fs::read(&module).map_err(|error| Failure::new(1, format!("{}: {error}", module.display())))?;
-    if !wit_types_are_in(&bytes) {
-        return Err(Failure::new(
-            1,
-            format!("{}: the crate exports no processor; it must have `pelton_sdk::export!(…)` in it", cargo_toml(build)),
-        ));
+    let component = encode(&bytes, &[])?;
+    match pelton_wasm::verify(&component, &Quotas::default()) {
+        Err(LoadError::MissingExport { .. }) => {
+            let source = build.project.root.join("src/lib.rs");
+            Err(Failure::new(1, format!("{}: the crate exports no processor; write `pelton_sdk::export!(…);` in it", source.display())))
+        }
+        _ => Ok(component),
     }
-    encode(&bytes, &[])
 }
 
 fn cargo_toml(build: &Build<'_>) -> String {
@@ -58,7 +64,8 @@ fn check_target() -> Result<(), Failure> {
         return Ok(());
     }
     let output = Command::new(program("RUSTC", "rustc")).args(["--print", "target-libdir", "--target", TARGET]).output();
-    let folder = output.ok().filter(|output| output.status.success()).map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let folder =
+        output.ok().filter(|output| output.status.success()).map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     let is_there = |folder: &String| {
         let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
         names.into_iter().any(|name| name.to_string_lossy().starts_with("libcore-"))
@@ -80,8 +87,13 @@ fn read_messages(stdout: &[u8], root: &Path) -> (Option<PathBuf>, String) {
     #[derive(Deserialize)]
     #[serde(tag = "reason", rename_all = "kebab-case")]
     enum Message {
-        CompilerArtifact { manifest_path: PathBuf, filenames: Vec<PathBuf> },
-        CompilerMessage { message: Diagnostic },
+        CompilerArtifact {
+            manifest_path: PathBuf,
+            filenames: Vec<PathBuf>,
+        },
+        CompilerMessage {
+            message: Diagnostic,
+        },
         #[serde(other)]
         Other,
     }
@@ -108,10 +120,4 @@ fn errors_of(stderr: &str) -> String {
     let is_problem = |line: &str| line.starts_with("error") || line.starts_with("warning");
     let lines = stderr.lines().skip_while(|line| !is_problem(line));
     lines.map(|line| format!("{line}\n")).collect()
-}
-
-/// wit-bindgen leaves the types in a section of its own.
-fn wit_types_are_in(module: &[u8]) -> bool {
-    const SECTION: &[u8] = b"component-type";
-    module.windows(SECTION.len()).any(|window| window == SECTION)
 }
