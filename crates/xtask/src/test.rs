@@ -32,6 +32,9 @@ pub fn test(filter: &[String]) -> Result<()> {
     run::run(&mut plugins)?;
     sdks::test(&toolchains)?;
 
+    run::step("testing the SDK for Python");
+    python::test_sdk()?;
+
     run::step("testing xtask");
     run::run(Command::new("cargo").args(["test", "--package", "xtask"]).current_dir(run::root()))
 }
