@@ -10,6 +10,7 @@ mod plugins;
 mod projects;
 mod python;
 mod run;
+mod sdks;
 mod test;
 mod webhooks;
 

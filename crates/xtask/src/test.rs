@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{conformance, node, plugins, python, run, webhooks};
+use crate::{conformance, node, plugins, python, run, sdks, webhooks};
 
 /// Packages that share one build of wasmtime; xtask and the plugins have their own, small ones.
 const HOST: &[&str] = &["pelton-model", "pelton-store", "pelton-wasm", "pelton-engine", "pelton"];
@@ -30,6 +30,7 @@ pub fn test(filter: &[String]) -> Result<()> {
     let mut plugins = Command::new("cargo");
     plugins.args(["test", "--locked", "--target-dir"]).arg(run::target().join("guest-native")).current_dir(run::root().join("plugins"));
     run::run(&mut plugins)?;
+    sdks::test(&toolchains)?;
 
     run::step("testing the SDK for Python");
     python::test_sdk()?;
