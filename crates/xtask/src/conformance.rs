@@ -40,6 +40,16 @@ pub fn conformance(languages: &[String]) -> Result<()> {
     bail!("{} of {} cells are red", red(&cases, &columns), cases.len() * columns.len())
 }
 
+/// The component of each language, built.
+pub fn components() -> Result<Vec<(String, PathBuf)>> {
+    let tools = Tools::ensure()?;
+    let built = |language: String| {
+        let component = component(&language, &tools).with_context(|| language.clone())?;
+        Ok((language, component))
+    };
+    chosen(&[])?.into_iter().map(built).collect()
+}
+
 /// The languages are the folders beside `cases`.
 fn chosen(names: &[String]) -> Result<Vec<String>> {
     let mut all = Vec::new();

@@ -3,6 +3,8 @@
 mod bench;
 mod conformance;
 mod demo;
+mod docs;
+mod gallery;
 mod guest;
 mod plugins;
 mod projects;
@@ -41,6 +43,8 @@ enum Command {
         #[arg(value_enum, default_value_t = bench::What::Smoke)]
         what: bench::What,
     },
+    /// Write docs/gallery.md from the sources of the examples
+    Gallery,
     /// Run every language's conformance processor on the same cases, and print the table language × case
     Conformance {
         /// Only these; all of them when none is named
@@ -73,6 +77,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Demo { keep } => demo::demo(keep),
         Command::Test { filter } => test::test(&filter),
         Command::Bench { what } => bench::bench(what),
+        Command::Gallery => gallery::write(),
         Command::Conformance { languages } => conformance::conformance(&languages),
         Command::Plugins { names } => plugins::build(&names),
         Command::Toolchains => {

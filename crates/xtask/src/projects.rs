@@ -14,7 +14,7 @@ use crate::{python, run};
 const LANGUAGES: [(&str, &str); 4] = [("package.json", "js"), ("pyproject.toml", "python"), ("go.mod", "go"), ("compile_flags.txt", "c")];
 
 /// What tools make in a project's folder, by the names that they give it.
-const MADE: [&str; 7] = [".pelton", ".venv", "__pycache__", "build", "node_modules", "target", "zig-cache"];
+pub const MADE: [&str; 7] = [".pelton", ".venv", "__pycache__", "build", "node_modules", "target", "zig-cache"];
 
 /// A project in `plugins/examples/NAME/LANGUAGE` or `plugins/conformance/LANGUAGE`.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ fn hash(path: &Path, hasher: &mut impl Hasher) -> Result<()> {
     Ok(())
 }
 
-fn folders_in(path: &Path) -> Result<Vec<PathBuf>> {
+pub fn folders_in(path: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut folders = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     folders.retain(|path| path.is_dir());
