@@ -4,6 +4,7 @@ mod cli;
 mod egress;
 mod http;
 mod listen;
+mod plugin;
 mod push;
 mod serve;
 
@@ -31,6 +32,9 @@ enum Command {
     Serve(Box<serve::Options>),
     #[command(flatten)]
     Client(cli::Command),
+    /// Write a processor: from a new project to one that runs.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     /// Print the completions of a shell, to be put where it looks for them.
     Completions { shell: clap_complete::Shell },
 }
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
             }
         },
         Command::Client(command) => cli::run(&global, command),
+        Command::Plugin(command) => plugin::run(&global, command),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "pelton", &mut text);

@@ -37,6 +37,12 @@ pub enum LoadError {
     /// It does not export the interface `processor`.
     #[error("the component does not export `pelton:processor/processor`; build it against the world `stream-processor`")]
     MissingExport { exports: Vec<String> },
+    /// It speaks a version of the contract that this host does not.
+    #[error(
+        "the component was built for pelton:processor@{version}, and this host speaks {}; build it with the SDK of this host's release, or run it \
+         on a host of its own version", crate::verify::CONTRACT
+    )]
+    OtherContract { version: String },
     /// It has the right names and the wrong types.
     #[error("the component does not fit the world `stream-processor`: {message}")]
     WrongTypes { message: String },
@@ -106,6 +112,11 @@ impl LoadError {
                 expected: Some(format!("an export {}", crate::verify::EXPORT)),
                 found: Some(list(exports)),
                 ..reason("wrong-world")
+            },
+            Self::OtherContract { version } => Reason {
+                expected: Some(crate::verify::CONTRACT.to_owned()),
+                found: Some(format!("pelton:processor@{version}")),
+                ..reason("other-contract")
             },
             Self::WrongTypes { .. } => reason("wrong-world"),
             Self::ForbiddenImport { imports } => Reason {

@@ -46,3 +46,4 @@ pub use error::{CallError, LoadError, SandboxError};
 pub use manifest::Manifest;
 pub use reducer::{ReduceFailed, Reduced, Reducer};
 pub use sandbox::{Component, Identity, Sandbox, SandboxOptions};
+pub use verify::{Interfaces, verify};

@@ -78,7 +78,7 @@ impl Sandbox {
     /// # Errors
     /// [`LoadError`] says what the author has to mend.
     pub fn load(&self, bytes: &[u8], quotas: &Quotas) -> Result<Component, LoadError> {
-        verify::verify(bytes, quotas)?;
+        verify::verify(bytes, quotas).map(drop)?;
         let compiled = Compiled::from_binary(&self.0.engine, bytes)
             .map_err(|error| verify::malformed(bytes).unwrap_or_else(|| LoadError::Compile { message: text(&error) }))?;
         let wrong_types = |error: wasmtime::Error| LoadError::WrongTypes { message: text(&error) };

@@ -15,8 +15,21 @@ pub(crate) const EXPORT: &str = "pelton:processor/processor@0.1.*";
 pub(crate) const GRANTED: &str = "pelton:processor/{types,context,outbox,appender}@0.1.*, and the WASI 0.2 packages wasi:cli, wasi:io, \
                                   wasi:clocks, wasi:random, wasi:filesystem and wasi:sockets";
 
-/// Checks what can be checked without compiling. Function bodies are left to the compiler, which reads them anyway.
-pub(crate) fn verify(bytes: &[u8], quotas: &Quotas) -> Result<(), LoadError> {
+/// The version of the contract as hosts of another one would be told.
+pub(crate) const CONTRACT: &str = "pelton:processor@0.1";
+
+/// What a component imports and exports by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interfaces {
+    pub imports: Vec<String>,
+    pub exports: Vec<String>,
+}
+
+/// Checks what can be checked without compiling, which takes milliseconds. Function bodies are left to the compiler, which reads them anyway.
+///
+/// # Errors
+/// [`LoadError`] says what the author has to mend.
+pub fn verify(bytes: &[u8], quotas: &Quotas) -> Result<Interfaces, LoadError> {
     if bytes.len() > quotas.component_bytes_max {
         return Err(LoadError::TooLarge { max: quotas.component_bytes_max, found: bytes.len() });
     }
@@ -26,6 +39,9 @@ pub(crate) fn verify(bytes: &[u8], quotas: &Quotas) -> Result<(), LoadError> {
         _ => return Err(LoadError::NotWasm { found: looks_like(bytes) }),
     }
     let outline = outline(bytes)?;
+    if let Some(version) = other_version(&outline) {
+        return Err(LoadError::OtherContract { version: short(version) });
+    }
     let forbidden: Vec<String> = outline.imports.iter().filter(|name| !is_granted(name)).map(|name| short(name)).collect();
     if !forbidden.is_empty() {
         return Err(LoadError::ForbiddenImport { imports: forbidden });
@@ -33,7 +49,16 @@ pub(crate) fn verify(bytes: &[u8], quotas: &Quotas) -> Result<(), LoadError> {
     if !outline.exports.iter().any(|name| interface_of(name, "pelton:processor/", "0.1.") == Some("processor")) {
         return Err(LoadError::MissingExport { exports: outline.exports.iter().map(|name| short(name)).collect() });
     }
-    outline.parts.check(quotas.core_instances_max)
+    outline.parts.check(quotas.core_instances_max)?;
+    Ok(Interfaces { imports: outline.imports, exports: outline.exports })
+}
+
+/// The version of the contract that a component speaks, where it is another one.
+fn other_version(outline: &Outline) -> Option<&str> {
+    let ours = |name: &str| interface_of(name, "pelton:processor/", "0.1.").is_some();
+    let names = outline.exports.iter().chain(&outline.imports);
+    let other = names.map(String::as_str).find(|name| name.starts_with("pelton:processor/") && !ours(name))?;
+    other.split_once('@').map(|(_, version)| version)
 }
 
 /// Reads a whole component, function bodies too, for the place where it is malformed.

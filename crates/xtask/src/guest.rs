@@ -35,10 +35,9 @@ const TRIED: [(&str, &str); 5] = [
     ("libllvm22", "1:22.1.8-1~deb12u1"),
 ];
 
-/// How to call cargo so that it compiles guests.
+/// The environment in which cargo compiles guests: nothing else is needed, so that whoever runs cargo can be given it.
 pub struct Toolchain {
     variables: Vec<(String, PathBuf)>,
-    arguments: Vec<&'static str>,
 }
 
 impl Toolchain {
@@ -69,9 +68,16 @@ impl Toolchain {
     /// `cargo build --release` for the guest target; the caller adds folder and packages.
     pub fn cargo_build(&self) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-        command.args(["build", "--release", "--target", TARGET]).args(&self.arguments);
+        command.args(["build", "--release", "--target", TARGET]);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Writes the environment down, a variable a line, for tests that run `pelton plugin build`.
+    pub fn write_environment(&self) -> Result<()> {
+        fs::create_dir_all(folder())?;
+        let lines: String = self.variables.iter().map(|(name, value)| format!("{name}={}\n", value.display())).collect();
+        Ok(fs::write(folder().join("environment"), lines)?)
     }
 }
 
@@ -113,7 +119,7 @@ fn installed() -> Result<Found> {
     let complete = fs::read_dir(&folder).is_ok_and(|files| files.flatten().any(|file| is_core(&file.file_name().to_string_lossy())));
     ensure!(complete, "no libraries for the target in {}", folder.display());
     let version = run::read(rustc().arg("--version"))?;
-    Ok((Toolchain { variables: vec![], arguments: vec![] }, version.trim().into()))
+    Ok((Toolchain { variables: vec![] }, version.trim().into()))
 }
 
 fn rustup(even_if_refused_before: bool) -> Result<Found> {
@@ -147,12 +153,12 @@ fn debian() -> Result<Found> {
     let toolchain = Toolchain {
         variables: vec![
             ("RUSTC".into(), sysroot.join("usr/bin/rustc")),
-            // The flag -Z is what a stable compiler needs this for.
+            // Building the standard library is what a stable compiler needs this for.
             ("RUSTC_BOOTSTRAP".into(), "1".into()),
             ("LD_LIBRARY_PATH".into(), libraries),
             (format!("CARGO_TARGET_{}_LINKER", TARGET.to_uppercase().replace('-', "_")), linker()?),
+            ("CARGO_UNSTABLE_BUILD_STD".into(), "std,panic_abort".into()),
         ],
-        arguments: vec!["-Z", "build-std=std,panic_abort"],
     };
     Ok((toolchain, packages))
 }

@@ -53,6 +53,7 @@ fn build_plugins(plugins: &[Plugin]) -> Result<()> {
         return Ok(());
     }
     let toolchain = Toolchain::find()?;
+    toolchain.write_environment()?;
     let compiled = run::target().join("guest");
     let mut cargo = toolchain.cargo_build();
     cargo.arg("--locked").arg("--target-dir").arg(&compiled).current_dir(workspace());

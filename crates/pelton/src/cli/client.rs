@@ -200,7 +200,15 @@ async fn refused(response: Response) -> Failure {
     };
     let problem: Value = response.text().await.ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     match (problem["detail"].as_str(), problem["code"].as_str()) {
-        (Some(detail), Some(name)) => Failure::new(code, format!("{detail} ({name})")),
+        (Some(detail), Some(name)) => Failure::new(code, format!("{detail} ({name}){}", reason_of(&problem))),
         _ => Failure::new(code, format!("the server answered {status}")),
     }
+}
+
+/// What of a rejected component's reason is not in the detail: what was expected and found, and where.
+fn reason_of(problem: &Value) -> String {
+    let reason = &problem["reason"];
+    let part = |name: &str| Some(format!("\n  {name}: {}", reason[name].as_str()?.trim_end().replace('\n', "\n    ")));
+    let parts = ["code", "expected", "found", "location"].into_iter().filter_map(part);
+    parts.collect()
 }

@@ -1,13 +1,13 @@
 //! The client: every command talks HTTP to a server.
 
-mod append;
-mod client;
+pub mod append;
+pub mod client;
 mod output;
 mod push;
 mod schedule;
 mod secret;
 mod stream;
-mod tail;
+pub mod tail;
 
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use pelton_model::{NameError, StreamPath};
 
 use client::Client;
-use output::Format;
+pub use output::{Format, Shape, print, printable};
 
 /// What every client command needs to know.
 #[derive(Args)]
@@ -100,17 +100,12 @@ impl From<std::io::Error> for Failure {
 
 /// Prints what another part of the program has made.
 pub fn show(text: &str) -> ExitCode {
-    output::print(text).map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
+    finish(print(text))
 }
 
 pub fn run(global: &Global, command: Command) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return report(&Failure::new(1, error.to_string())),
-    };
-    let result = runtime.block_on(async {
-        let client = Client::new(global)?;
-        let format = Format::of(global);
+    let format = Format::of(global);
+    finish(with_client(global, async |client: Client| {
         match command {
             Command::Append(options) => append::run(&client, format, options).await,
             Command::Tail(options) => tail::run(&client, format, &options).await,
@@ -123,21 +118,37 @@ pub fn run(global: &Global, command: Command) -> ExitCode {
             Command::Subscribe(command) => push::run(&client, format, command).await,
             Command::Secret(command) => secret::run(&client, format, command).await,
         }
-    });
+    }))
+}
+
+/// Does what talks to a server. What it leaves unfinished is not waited for.
+pub fn with_client(global: &Global, act: impl AsyncFnOnce(Client) -> Result<(), Failure>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(async { act(Client::new(global)?).await });
+    runtime.shutdown_background();
+    result
+}
+
+/// The exit code of a command, which tells its failure.
+pub fn finish(result: Result<(), Failure>) -> ExitCode {
     result.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
 }
 
 /// Tells a failure and its exit code.
 fn report(failure: &Failure) -> ExitCode {
     if failure.code != OUTPUT_CLOSED {
-        // A message may have several lines, but what the server quotes in it is from anybody.
-        let lines: Vec<_> = failure.message.trim_end().lines().map(output::printable).collect();
-        eprintln!("pelton: {}", lines.join("\n"));
+        tell(failure);
     }
     ExitCode::from(failure.code)
 }
 
+pub fn tell(failure: &Failure) {
+    // A message may have several lines, but what the server quotes in it is from anybody.
+    let lines: Vec<_> = failure.message.trim_end().lines().map(output::printable).collect();
+    eprintln!("pelton: {}", lines.join("\n"));
+}
+
 /// The path of a stream; the slash in front may be left out. Checked here, for within a URL `#`, `?` and `..` would make it the path of another.
-fn stream_path(text: &str) -> Result<StreamPath, NameError> {
+pub fn stream_path(text: &str) -> Result<StreamPath, NameError> {
     if text.is_empty() || text.starts_with('/') { StreamPath::new(text) } else { StreamPath::new(&format!("/{text}")) }
 }

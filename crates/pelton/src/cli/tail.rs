@@ -47,6 +47,14 @@ pub struct Options {
     limit: Option<u64>,
 }
 
+impl Options {
+    /// A stream from this offset on, for ever.
+    pub fn from(path: StreamPath, offset: u64) -> Self {
+        let after = offset.saturating_sub(1).to_string();
+        Self { path, after, before: None, no_follow: false, types: None, children: false, limit: None }
+    }
+}
+
 const RECONNECT_FIRST: Duration = Duration::from_millis(200);
 const RECONNECT_MAX: Duration = Duration::from_secs(10);
 /// The progress of a history that is read through without being shown at once.

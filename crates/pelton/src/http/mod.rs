@@ -2,7 +2,7 @@
 
 mod accept;
 mod append;
-mod body;
+pub mod body;
 mod children;
 mod cursor;
 mod destroy;

@@ -3,7 +3,7 @@
 
 mod cloudevents;
 mod form;
-mod yaml;
+pub mod yaml;
 
 use base64::Engine as _;
 use pelton_model::{Json, JsonError};

@@ -31,7 +31,11 @@ pub fn parse(sent: &Sent<'_>) -> Result<Candidates, BodyError> {
     }
 }
 
-fn documents(text: &str) -> Result<Vec<Json>, String> {
+/// Every document of a text, as JSON.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn documents(text: &str) -> Result<Vec<Json>, String> {
     let mut parser = Parser::new_from_str(text);
     let mut documents = Vec::new();
     let mut writer = Writer::default();
