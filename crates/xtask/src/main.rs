@@ -6,6 +6,7 @@ mod demo;
 mod docs;
 mod gallery;
 mod guest;
+mod js_types;
 mod plugins;
 mod projects;
 mod python;
@@ -57,6 +58,8 @@ enum Command {
     },
     /// Install the toolchains of the languages other than Rust into target/toolchains, and print the folders for the PATH
     Toolchains,
+    /// Write the TypeScript declarations of the contract, plugins/sdk/js/types/wit.d.ts
+    JsTypes,
     /// Install the GitHub webhook payloads that the github-triage example is run on, and print their folder
     WebhookExamples,
 }
@@ -84,6 +87,7 @@ fn execute(command: Command) -> Result<()> {
             println!("{}", python::ensure_python_tools()?.display());
             Ok(())
         }
+        Command::JsTypes => js_types::write(),
         Command::WebhookExamples => {
             println!("{}", webhooks::ensure_webhook_examples()?.display());
             Ok(())

@@ -1,0 +1,100 @@
+#!/usr/bin/env node
+// Builds the component of a JavaScript or TypeScript project: checks types, bundles, componentizes.
+
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
+
+import { bundle } from "./bundle.mjs";
+import { quickjs } from "./quickjs.mjs";
+import { starlingmonkey } from "./starlingmonkey.mjs";
+import { BuildError, say } from "./say.mjs";
+
+const ENGINES = { quickjs, starlingmonkey };
+const ENTRIES = ["src/processor.ts", "src/processor.js", "src/index.ts", "src/index.js"];
+
+/**
+ * @typedef {object} Project
+ * @property {string} folder
+ * @property {string} wit the folder of the contract
+ * @property {string} entry relative to the folder
+ * @property {"quickjs" | "starlingmonkey"} engine
+ * @property {(name: string) => any} tool loads a package as the project sees it
+ * @property {(name: string) => string} path where a file of a package is, as the project sees it
+ */
+
+try {
+  const { values } = parseArgs({
+    options: { project: { type: "string", default: "." }, wit: { type: "string" }, out: { type: "string" } },
+  });
+  const folder = resolve(values.project);
+  const wit = resolve(values.wit ?? join(import.meta.dirname, "../../../../wit"));
+  await build(project(folder, wit), resolve(values.out ?? join(folder, "build/processor.wasm")));
+} catch (error) {
+  if (!(error instanceof BuildError)) throw error;
+  console.log(error.message);
+  process.exitCode = 1;
+}
+
+/**
+ * @param {Project} project
+ * @param {string} out
+ */
+async function build(project, out) {
+  checkTypes(project);
+  const bundled = await bundle(project);
+  const component = await ENGINES[project.engine](project, bundled);
+  mkdirSync(dirname(out), { recursive: true });
+  writeFileSync(out, component);
+  say(`${relative(process.cwd(), out)}: ${component.length} bytes`);
+}
+
+/**
+ * @param {string} folder
+ * @param {string} wit
+ * @returns {Project}
+ */
+function project(folder, wit) {
+  const manifest = join(folder, "package.json");
+  if (!existsSync(manifest)) throw new BuildError(`${manifest} not found: a JavaScript project has a package.json`);
+  const { pelton = {} } = parsed(manifest);
+  const entry = pelton.entry ?? ENTRIES.find((path) => existsSync(join(folder, path)));
+  if (entry === undefined || !existsSync(join(folder, entry))) {
+    throw new BuildError(`package.json: "pelton": { "entry" } is ${JSON.stringify(pelton.entry)}; it names the file whose default export is defineProcessor({ … })`);
+  }
+  const engine = pelton.engine ?? "quickjs";
+  if (!(engine in ENGINES)) throw new BuildError(`package.json: "pelton": { "engine" } is ${JSON.stringify(engine)}; it can be "quickjs" or "starlingmonkey"`);
+  const require = createRequire(manifest);
+  const found = (/** @type {string} */ name, /** @type {(name: string) => any} */ by) => {
+    try {
+      return by(name);
+    } catch (/** @type {any} */ error) {
+      if (error?.code !== "MODULE_NOT_FOUND") throw error;
+      throw new BuildError(`the package ${name} is not installed: list it under devDependencies of ${manifest} and run npm install`);
+    }
+  };
+  return { folder, wit, entry, engine, tool: (name) => found(name, require), path: (name) => found(name, require.resolve) };
+}
+
+/** @param {string} file */
+function parsed(file) {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (/** @type {any} */ error) {
+    throw new BuildError(`${file}: ${error.message}`);
+  }
+}
+
+/** @param {Project} project */
+function checkTypes({ folder, entry, path }) {
+  if (!existsSync(join(folder, "tsconfig.json"))) {
+    if (entry.endsWith(".ts")) throw new BuildError(`tsconfig.json not found in ${folder}: a TypeScript project has one, so that its types are checked`);
+    return;
+  }
+  say("checking types");
+  const tsc = join(dirname(path("typescript/package.json")), "bin/tsc");
+  const checked = spawnSync(process.execPath, [tsc, "--noEmit", "--pretty", "false", "--project", "tsconfig.json"], { cwd: folder, encoding: "utf8" });
+  if (checked.status !== 0) throw new BuildError(`${checked.stdout}${checked.stderr}`.trimEnd());
+}
