@@ -40,7 +40,6 @@ struct Expected {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExpectedError {
-    phase: String,
     code: OneOrMore,
     /// The whole message.
     message: Option<String>,
@@ -171,17 +170,14 @@ impl Expected {
 
     fn check_error(&self, place: &str, found: &Step) -> Option<Difference> {
         let place = format!("{place}: error");
-        let shown = found
-            .error
-            .as_ref()
-            .map_or_else(|| "no error".to_owned(), |error| format!("{} in {}: {}", error.code, error.phase, error.message));
+        let shown = found.error.as_ref().map_or_else(|| "no error".to_owned(), |error| format!("{}: {}", error.code, error.message));
         let Some(expected) = &self.error else { return found.error.as_ref().and_then(|_| told(&place, "no error", &shown)) };
         let codes = match &expected.code {
             OneOrMore::One(code) => std::slice::from_ref(code),
             OneOrMore::More(codes) => codes,
         };
-        let Some(error) = found.error.as_ref().filter(|error| error.phase == expected.phase && codes.contains(&error.code)) else {
-            return told(&place, &format!("{} in {}", codes.join(" or "), expected.phase), &shown);
+        let Some(error) = found.error.as_ref().filter(|error| codes.contains(&error.code)) else {
+            return told(&place, &codes.join(" or "), &shown);
         };
         let log = found.log.as_ref().map_or("", |log| log.get());
         match (&expected.message, &expected.uncaught) {
@@ -222,7 +218,7 @@ mod tests {
     const GOLDEN: &str = r#"{ "manifest": { "name": "a" }, "steps": [
         { "offset": 2, "type": "do/add", "state": { "b": 1, "a": 2.0 }, "appends": [] },
         { "offset": 3, "type": "do/throw", "state": null, "appends": [],
-          "error": { "phase": "reduce", "code": ["guest-error", "trap"], "uncaught": "boom" } } ] }"#;
+          "error": { "code": ["guest-error", "trap"], "uncaught": "boom" } } ] }"#;
 
     /// Checks the golden file above against itself with one text replaced, as a report.
     fn check(from: &str, to: &str) -> Option<String> {
@@ -249,8 +245,8 @@ mod tests {
             (r#""appends": []"#, r#""appends": [1]"#, "step 1, do/add at offset 2: appends: [] / [1]"),
             (r#", "appends": []"#, "", "step 1, do/add at offset 2: appends: [] / nothing"),
             ("do/add", "do/sub", "step 1, do/add at offset 2: this event / do/sub at offset 2"),
-            ("guest-error", "timeout", "step 2, do/throw at offset 3: error: guest-error or trap in reduce / timeout in reduce: a boom"),
-            ("a boom", "a", "step 2, do/throw at offset 3: error: a message or a log line with \"boom\" / guest-error in reduce: a "),
+            ("guest-error", "timeout", "step 2, do/throw at offset 3: error: guest-error or trap / timeout: a boom"),
+            ("a boom", "a", "step 2, do/throw at offset 3: error: a message or a log line with \"boom\" / guest-error: a "),
             (r#""splits": 5"#, r#""splits": {}"#, "batch splits: the same state however events are split into calls / {}"),
         ] {
             assert_eq!(check(from, to).as_deref(), Some(expected));
