@@ -17,6 +17,8 @@ tested! {
     "effects" by crate::effects::what_an_event_asks_for_is_recorded_as_asked,
     "grow-memory" by crate::parked::memory_without_end,
     "huge-state" by crate::parked::a_state_over_the_limit,
+    "other-contract" by crate::rejected::a_component_of_another_version_of_the_contract,
+    "remembers" by crate::plugin_test::a_state_that_depends_on_how_events_are_split_into_calls_is_found,
     "spin-in-after-append" by crate::parked::an_endless_loop_in_after_append_runs_out_of_time,
     "spin-in-describe" by crate::rejected::a_component_that_never_returns_from_describe,
     "spin-in-reduce" by crate::parked::an_endless_loop_in_reduce,

@@ -78,6 +78,13 @@ pub fn a_component_of_another_world() {
 }
 
 #[test]
+pub fn a_component_of_another_version_of_the_contract() {
+    let reason = rejected(&plugin("other-contract"));
+    assert_mentions(&reason, "other-contract", "pelton:processor@0.1", "pelton:processor@0.2.0");
+    assert!(reason["message"].as_str().unwrap().contains("this host speaks pelton:processor@0.1; build it with the SDK"), "{reason:#}");
+}
+
+#[test]
 pub fn a_component_that_imports_what_is_not_granted() {
     assert_mentions(&rejected(&plugin("undeclared-import")), "forbidden-import", "pelton:processor", "evil:corp/secrets@1.0.0");
 }

@@ -476,6 +476,35 @@ pub fn plugin(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins` first", path.display()))
 }
 
+/// `pelton` with the toolchain that `cargo xtask plugins` has found for guests. What cargo builds is shared by all tests.
+pub fn pelton(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pelton"));
+    command.args(args).current_dir(folder).env_remove("NO_COLOR").stdin(Stdio::null());
+    command.envs(guest_environment()).env("PELTON_COMPILE_CACHE", repository().join("target/tmp/compiled"));
+    command
+}
+
+/// The environment in which cargo compiles guests.
+pub fn guest_environment() -> Vec<(String, String)> {
+    let path = repository().join("target/guest-toolchain/environment");
+    let lines =
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins` first", path.display()));
+    let variables = lines.lines().filter_map(|line| line.split_once('='));
+    let target = repository().join("target/guest").display().to_string();
+    let mut variables: Vec<_> = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    variables.push(("CARGO_TARGET_DIR".to_owned(), target));
+    variables
+}
+
+/// A new project in Rust, with the versions of what it needs that the repository's own plugins have.
+pub fn rust_project(folder: &Path, name: &str) -> PathBuf {
+    let output = pelton(folder, &["plugin", "new", name, "--lang", "rust"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let project = folder.join(name);
+    std::fs::copy(repository().join("plugins/Cargo.lock"), project.join("Cargo.lock")).unwrap();
+    project
+}
+
 pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }

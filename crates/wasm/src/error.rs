@@ -40,14 +40,15 @@ pub enum LoadError {
     /// It speaks a version of the contract that this host does not.
     #[error(
         "the component was built for pelton:processor@{version}, and this host speaks {}; build it with the SDK of this host's release, or run it \
-         on a host of its own version", crate::verify::CONTRACT
+         on a host of its own version",
+        crate::verify::CONTRACT
     )]
     OtherContract { version: String },
     /// It has the right names and the wrong types.
     #[error("the component does not fit the world `stream-processor`: {message}")]
     WrongTypes { message: String },
     /// It imports what no processor is granted.
-    #[error("the component imports what a processor is not granted")]
+    #[error("the component imports what a processor is not granted; leave out the code or the library that needs it")]
     ForbiddenImport { imports: Vec<String> },
     /// It consists of too many parts.
     #[error("the component consists of too many core {what}")]

@@ -105,19 +105,17 @@ pub fn show(text: &str) -> ExitCode {
 
 pub fn run(global: &Global, command: Command) -> ExitCode {
     let format = Format::of(global);
-    finish(with_client(global, async |client: Client| {
-        match command {
-            Command::Append(options) => append::run(&client, format, options).await,
-            Command::Tail(options) => tail::run(&client, format, &options).await,
-            Command::State(options) => stream::state(&client, format, &options).await,
-            Command::Streams(options) => stream::tree(&client, format, &options).await,
-            Command::Pause(options) => stream::pause(&client, format, &options, "stream/paused").await,
-            Command::Resume(options) => stream::pause(&client, format, &options, "stream/resumed").await,
-            Command::Destroy(options) => stream::destroy(&client, format, &options).await,
-            Command::Schedule(command) => schedule::run(&client, format, command).await,
-            Command::Subscribe(command) => push::run(&client, format, command).await,
-            Command::Secret(command) => secret::run(&client, format, command).await,
-        }
+    finish(with_client(global, async |client: Client| match command {
+        Command::Append(options) => append::run(&client, format, options).await,
+        Command::Tail(options) => tail::run(&client, format, &options).await,
+        Command::State(options) => stream::state(&client, format, &options).await,
+        Command::Streams(options) => stream::tree(&client, format, &options).await,
+        Command::Pause(options) => stream::pause(&client, format, &options, "stream/paused").await,
+        Command::Resume(options) => stream::pause(&client, format, &options, "stream/resumed").await,
+        Command::Destroy(options) => stream::destroy(&client, format, &options).await,
+        Command::Schedule(command) => schedule::run(&client, format, command).await,
+        Command::Subscribe(command) => push::run(&client, format, command).await,
+        Command::Secret(command) => secret::run(&client, format, command).await,
     }))
 }
 

@@ -210,7 +210,9 @@ fn boundary(component: &[u8]) -> String {
 
 fn multipart(boundary: &str, event: &str, component: &[u8]) -> Vec<u8> {
     let part = |name: &str, media_type: &str| {
-        format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"{name}\"\r\ncontent-type: {media_type}\r\n\r\n")
+        format!(
+            "--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"{name}\"\r\ncontent-type: {media_type}\r\n\r\n"
+        )
     };
     let mut body = part("event", "application/json").into_bytes();
     body.extend_from_slice(event.as_bytes());

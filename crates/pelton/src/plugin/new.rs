@@ -1,7 +1,7 @@
 //! `pelton plugin new`
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -22,13 +22,17 @@ pub struct Options {
 }
 
 /// The template's own name. The files of a template are valid in their language, so that they can be read and formatted where they are.
-const PLACEHOLDERS: [(&str, fn(&str) -> String); 3] = [("plugin-name", str::to_owned), ("plugin_name", snake_case), ("PluginName", pascal_case)];
+const PLACEHOLDERS: [(&str, fn(&str) -> String); 3] =
+    [("plugin-name", str::to_owned), ("plugin_name", snake_case), ("PluginName", pascal_case)];
 
 pub fn run(options: &Options) -> Result<(), Failure> {
     let language = options.lang.language();
-    let folder = options.into.join(&options.name);
+    let folder = if options.into == Path::new(".") { PathBuf::from(&options.name) } else { options.into.join(&options.name) };
     if folder.exists() {
-        return Err(Failure::usage(format!("{}: it is there already, and nothing is overwritten; take another name or folder", folder.display())));
+        return Err(Failure::usage(format!(
+            "{}: it is there already, and nothing is overwritten; take another name or folder",
+            folder.display()
+        )));
     }
     let template = kit::template(language);
     if template.is_empty() {
@@ -56,13 +60,14 @@ fn named(text: &str, name: &str) -> String {
 /// A name that is one in every language, in one form or another.
 fn name(text: &str) -> Result<String, String> {
     /// Names of what every project of some language has or needs, or that its compiler refuses.
-    const TAKEN: &[&str] = &["test", "tests", "core", "std", "alloc", "proc-macro", "pelton", "pelton-sdk", "processor", "main", "build", "node-modules"];
+    const TAKEN: &[&str] =
+        &["test", "tests", "core", "std", "alloc", "proc-macro", "pelton", "pelton-sdk", "processor", "main", "build", "node-modules"];
     const KEYWORDS: &[&str] = &[
-        "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else", "enum", "extern", "false",
-        "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref",
-        "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where",
-        "while", "yield", "and", "assert", "class", "def", "del", "elif", "except", "finally", "from", "global", "import", "is", "lambda", "none",
-        "nonlocal", "not", "or", "pass", "raise", "with",
+        "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else", "enum", "extern",
+        "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override",
+        "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized",
+        "use", "virtual", "where", "while", "yield", "and", "assert", "class", "def", "del", "elif", "except", "finally", "from", "global",
+        "import", "is", "lambda", "none", "nonlocal", "not", "or", "pass", "raise", "with",
     ];
     let fits = (1..=64).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use pelton_model::StreamPath;
 
-use super::build::size;
+use super::build::{shown, size};
 use super::deploy::{Deployed, Fields, deploy, told};
 use super::host_failed;
 use super::language::Project;
@@ -51,9 +51,9 @@ pub async fn run(client: &Client, format: Format, options: &Options) -> Result<(
                 None => continue,
             }
         };
-        let shown = tail::Options::from(options.path.clone(), first.offset);
+        let followed = tail::Options::from(options.path.clone(), first.offset);
         tokio::select! {
-            ended = tail::run(client, format, &shown) => ended,
+            ended = tail::run(client, format, &followed) => ended,
             failed = this.go_on() => failed,
         }
     };
@@ -77,7 +77,7 @@ impl Loop<'_> {
         let built = tokio::task::spawn_blocking(move || super::build::build(&project)).await.map_err(host_failed)?;
         let deployed = match built {
             Ok(bytes) => {
-                eprintln!("built {}, {}", self.project.output().display(), size(bytes.len()));
+                eprintln!("built {}, {}", shown(&self.project.output()).display(), size(bytes.len()));
                 deploy(self.client, &self.options.path, &self.options.fields, &self.project.output(), &bytes).await
             }
             Err(failure) => Err(failure),

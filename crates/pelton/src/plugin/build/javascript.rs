@@ -34,7 +34,10 @@ fn entry(build: &Build<'_>) -> Result<String, Failure> {
     let package: Value = serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
     let entry = package["pelton"]["entry"].as_str();
     entry.map(str::to_owned).ok_or_else(|| {
-        Failure::usage(format!("{}: expected `\"pelton\": {{ \"entry\": \"src/processor.js\" }}`, which says where the processor is", file.display()))
+        Failure::usage(format!(
+            "{}: expected `\"pelton\": {{ \"entry\": \"src/processor.js\" }}`, which says where the processor is",
+            file.display()
+        ))
     })
 }
 

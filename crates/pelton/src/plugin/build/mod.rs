@@ -67,8 +67,7 @@ pub fn run(format: Format, options: &Options) -> Result<(), Failure> {
         });
         return print(&format.document(&built.to_string()));
     }
-    let shown = std::env::current_dir().ok().and_then(|here| Some(path.strip_prefix(here).ok()?.to_owned())).unwrap_or(path);
-    let mut text = format!("{}  {}  {seconds:.1} s\n", shown.display(), size(bytes.len()));
+    let mut text = format!("{}  {}  {seconds:.1} s\n", shown(&path).display(), size(bytes.len()));
     text.push_str(&format!("  {}\n", Digest::of(&bytes)));
     text.push_str(&list("imports", &imports));
     text.push_str(&list("exports", &exports));
@@ -100,6 +99,12 @@ fn check(path: &Path, bytes: &[u8]) -> Result<Interfaces, Failure> {
 
 pub fn size(bytes: usize) -> String {
     bytesize::ByteSize(bytes as u64).display().si().to_string()
+}
+
+/// As seen from here.
+pub fn shown(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok());
+    here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).to_owned()
 }
 
 /// `imports  a, b`, a name a line.

@@ -25,10 +25,14 @@ pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
 /// `[tool.pelton] module = …` of pyproject.toml.
 fn module(build: &Build<'_>) -> Result<String, Failure> {
     let file = build.project.root.join("pyproject.toml");
-    let table: toml::Table = std::fs::read_to_string(&file)?.parse().map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+    let table: toml::Table =
+        std::fs::read_to_string(&file)?.parse().map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
     let module = || table.get("tool")?.get("pelton")?.get("module")?.as_str();
     module().map(str::to_owned).ok_or_else(|| {
-        Failure::usage(format!("{}: expected `module = \"processor\"` in `[tool.pelton]`, which says where the processor is", file.display()))
+        Failure::usage(format!(
+            "{}: expected `module = \"processor\"` in `[tool.pelton]`, which says where the processor is",
+            file.display()
+        ))
     })
 }
 
@@ -36,5 +40,10 @@ fn componentize_py(build: &Build<'_>) -> Result<PathBuf, Failure> {
     const NAME: &str = "bin/componentize-py";
     let active = std::env::var_os("VIRTUAL_ENV").map(|folder| PathBuf::from(folder).join(NAME)).filter(|file| file.is_file());
     let found = active.or_else(|| tool::upward(&build.project.root, &format!(".venv/{NAME}"))).or_else(|| tool::on_path("componentize-py"));
-    found.ok_or_else(|| Failure::new(1, "componentize-py is not installed; run `python3 -m venv .venv && .venv/bin/pip install componentize-py==0.25.1` in the project"))
+    found.ok_or_else(|| {
+        Failure::new(
+            1,
+            "componentize-py is not installed; run `python3 -m venv .venv && .venv/bin/pip install componentize-py==0.25.1` in the project",
+        )
+    })
 }

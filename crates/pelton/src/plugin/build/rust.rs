@@ -18,7 +18,10 @@ pub fn name(cargo_toml: &str) -> Option<String> {
 pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
     let cargo = program("CARGO", "cargo");
     if tool::on_path(&cargo).is_none() && !Path::new(&cargo).is_file() {
-        return Err(Failure::new(1, "cargo is not installed; Rust comes from https://rustup.rs, or from your distribution (Debian: apt install rustup)"));
+        return Err(Failure::new(
+            1,
+            "cargo is not installed; Rust comes from https://rustup.rs, or from your distribution (Debian: apt install rustup)",
+        ));
     }
     check_target()?;
     let mut command = Command::new(&cargo);
@@ -58,7 +61,8 @@ fn check_target() -> Result<(), Failure> {
         return Ok(());
     }
     let output = Command::new(program("RUSTC", "rustc")).args(["--print", "target-libdir", "--target", TARGET]).output();
-    let folder = output.ok().filter(|output| output.status.success()).map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let folder =
+        output.ok().filter(|output| output.status.success()).map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     let is_there = |folder: &String| {
         let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
         names.into_iter().any(|name| name.to_string_lossy().starts_with("libcore-"))
@@ -80,8 +84,13 @@ fn read_messages(stdout: &[u8], root: &Path) -> (Option<PathBuf>, String) {
     #[derive(Deserialize)]
     #[serde(tag = "reason", rename_all = "kebab-case")]
     enum Message {
-        CompilerArtifact { manifest_path: PathBuf, filenames: Vec<PathBuf> },
-        CompilerMessage { message: Diagnostic },
+        CompilerArtifact {
+            manifest_path: PathBuf,
+            filenames: Vec<PathBuf>,
+        },
+        CompilerMessage {
+            message: Diagnostic,
+        },
         #[serde(other)]
         Other,
     }

@@ -134,7 +134,8 @@ impl Bar {
             eprintln!("    {what}");
             return Self { bar: None, what, started };
         }
-        let style = ProgressStyle::with_template("  {spinner} {prefix}  {elapsed}  {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let style = ProgressStyle::with_template("  {spinner} {prefix}  {elapsed}  {wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = ProgressBar::new_spinner().with_style(style).with_prefix(what.clone());
         bar.enable_steady_tick(Duration::from_millis(100));
         Self { bar: Some(bar), what, started }

@@ -57,7 +57,8 @@ enum Time {
 /// Whether a file may be one of events.
 pub fn is_case(path: &Path) -> bool {
     let is_golden = path.to_string_lossy().ends_with(GOLDEN);
-    !is_golden && path.extension().is_some_and(|extension| ["json", "yaml", "yml", "ndjson", "jsonl"].iter().any(|known| extension == *known))
+    !is_golden
+        && path.extension().is_some_and(|extension| ["json", "yaml", "yml", "ndjson", "jsonl"].iter().any(|known| extension == *known))
 }
 
 /// The files of events in a folder, in the order of their names.
@@ -156,6 +157,7 @@ fn event_of(text: &RawValue, stream: &StreamPath, next: Offset) -> Result<Event,
 }
 
 fn time_of(text: &str) -> Result<Timestamp, String> {
-    let time: jiff::Timestamp = text.parse().map_err(|error| format!("createdAt: expected a time such as 2026-01-31T12:00:00Z: {error}"))?;
+    let time: jiff::Timestamp =
+        text.parse().map_err(|error| format!("createdAt: expected a time such as 2026-01-31T12:00:00Z: {error}"))?;
     u64::try_from(time.as_millisecond()).map(Timestamp::from_millis).map_err(|_| "createdAt: expected a time from 1970 on".to_owned())
 }

@@ -15,7 +15,7 @@ use similar::{ChangeTag, TextDiff};
 use self::case::Case;
 use self::log::Log;
 use self::stage::{Played, Stage, Step, Unequal};
-use super::build::size;
+use super::build::{shown as shown_path, size};
 use super::inspect::thousands;
 use super::pretty::pretty;
 use super::target::{CompileCache, Plugin, told};
@@ -71,7 +71,7 @@ pub fn run(format: Format, options: &Options) -> Result<(), Failure> {
     // after-append waits on it from this thread.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     if format.shape == Shape::Line {
-        print(&format!("{}  {}\n", plugin.path.display(), size(plugin.bytes.len())))?;
+        print(&format!("{}  {}\n", shown_path(&plugin.path).display(), size(plugin.bytes.len())))?;
     }
     let mut failed = Vec::new();
     for case in &cases {
@@ -277,7 +277,10 @@ fn told_case(format: Format, case: &Case, steps: &[Played], split: &Result<usize
         Verdict::Written => format!("  {good}written{reset} {golden}\n"),
         Verdict::Missing => format!("  there is no {golden} to compare with; --update writes it\n"),
         Verdict::Different { diff } => {
-            format!("  {bad}not ok{reset} not as in {golden} (- expected, + found; --update accepts it)\n{}", indented(&coloured(diff, bad, good, reset)))
+            format!(
+                "  {bad}not ok{reset} not as in {golden} (- expected, + found; --update accepts it)\n{}",
+                indented(&coloured(diff, bad, good, reset))
+            )
         }
     });
     text

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pelton_model::{Event, IdempotencyKey, Json, JsonObject, NewEvent, Offset, Quotas, Reason, StreamPath, TenantName, Timestamp};
-use pelton_wasm::{AppendError, Appender, Identity, Reducer};
+use pelton_wasm::{AppendError, Appender, CallError, Identity, Reducer};
 use serde::Serialize;
 
 use super::case::Case;
@@ -68,10 +68,11 @@ pub struct Line {
 #[derive(Serialize)]
 pub struct Failed {
     /// `reduce` or `after-append`.
+    #[serde(skip)]
     pub phase: &'static str,
     pub code: String,
     pub message: String,
-    /// The stack of the plugin, which is no part of what is expected of it.
+    /// Where in the plugin's code, which no test expects to stay the same.
     #[serde(skip)]
     pub location: Option<String>,
 }
@@ -131,10 +132,10 @@ impl Stage<'_> {
                             appends.extend(effects.outbox.into_iter().map(|(to, new)| appended(to, new, event, false)));
                             fuel.after_append = Some(effects.fuel);
                         }
-                        Err(error) => step.error = Some(Failed::of("after-append", error.reason())),
+                        Err(error) => step.error = Some(Failed::of("after-append", &error)),
                     }
                 }
-                Err(reason) => step.error = Some(Failed::of("reduce", reason)),
+                Err(error) => step.error = Some(Failed::of("reduce", &error)),
             }
             (step.state, step.appends) = (Some(state.clone()), Some(appends));
             step.log = self.log.take().into_iter().map(|(level, message)| Line { level, message }).collect();
@@ -172,14 +173,14 @@ impl Stage<'_> {
         Ok(splits.len())
     }
 
-    fn reduce(&self, warm: &mut Reducer, state: &Json, event: &Event) -> Result<(Json, u64), Reason> {
+    fn reduce(&self, warm: &mut Reducer, state: &Json, event: &Event) -> Result<(Json, u64), CallError> {
         let events = std::slice::from_ref(event);
         if let Ok(reduced) = warm.reduce(state.clone(), events) {
             return Ok((reduced.state, reduced.fuel));
         }
         // On an instance of its own the reason is the same wherever the event stands, and is logged once.
         self.log.take();
-        let reduced = self.reducer().reduce(state.clone(), events).map_err(|failed| failed.error.reason())?;
+        let reduced = self.reducer().reduce(state.clone(), events).map_err(|failed| failed.error)?;
         Ok((reduced.state, reduced.fuel))
     }
 
@@ -202,8 +203,11 @@ impl Stage<'_> {
 }
 
 impl Failed {
-    fn of(phase: &'static str, reason: Reason) -> Self {
-        Self { phase, code: reason.code, message: reason.message, location: reason.location }
+    fn of(phase: &'static str, error: &CallError) -> Self {
+        let Reason { code, message, location, .. } = error.reason();
+        // What the plugin says itself is told in its own words alone.
+        let message = if let CallError::Guest { message } = error { message.clone() } else { message };
+        Self { phase, code, message, location }
     }
 }
 
