@@ -38,7 +38,10 @@ fn page() -> PathBuf {
 
 fn gallery() -> Result<String> {
     let folders = folders_in(&run::root().join("plugins/examples"))?;
-    let examples = folders.iter().map(|folder| Example::read(folder)).collect::<Result<Vec<_>>>()?;
+    let mut examples = Vec::new();
+    for folder in &folders {
+        examples.extend(Example::read(folder)?);
+    }
     let heads: String = LANGUAGES.iter().map(|(_, language, _)| format!(" {language} |")).collect();
     let mut text = format!("{INTRODUCTION}\n| |{heads}\n|{}\n", " --- |".repeat(LANGUAGES.len() + 1));
     for example in &examples {
@@ -70,7 +73,8 @@ struct Version {
 }
 
 impl Example {
-    fn read(folder: &Path) -> Result<Example> {
+    /// `None` where there are no sources.
+    fn read(folder: &Path) -> Result<Option<Example>> {
         let name = folder.file_name().context("an example has a name")?.to_string_lossy().into_owned();
         let mut versions = Vec::new();
         for (language_folder, language, extension) in LANGUAGES {
@@ -81,8 +85,11 @@ impl Example {
                 versions.push(Version { folder: language_folder, language, extension, sources });
             }
         }
+        if versions.is_empty() {
+            return Ok(None);
+        }
         let description = description(folder, &versions).with_context(|| format!("{name}: nothing says in a sentence what it does"))?;
-        Ok(Example { name, description, versions })
+        Ok(Some(Example { name, description, versions }))
     }
 
     fn section(&self) -> String {
@@ -177,7 +184,7 @@ mod tests {
         fs::create_dir_all(folder.path().join("rust/src")).unwrap();
         fs::write(folder.path().join("rust/src/lib.rs"), "//! Greets.\n//!\n//! More.\n\nfn a() {}\n\n#[cfg(test)]\nmod tests {}\n")
             .unwrap();
-        let example = Example::read(folder.path()).unwrap();
+        let example = Example::read(folder.path()).unwrap().unwrap();
         assert_eq!(example.description, "Greets.");
         let sources: Vec<_> = example.versions.iter().map(|version| (version.language, version.sources.len(), version.lines())).collect();
         assert_eq!(sources, [("Rust", 1, 5), ("Go", 1, 1)]);

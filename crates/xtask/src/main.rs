@@ -1,6 +1,7 @@
 //! What people who work on Pelton run: `cargo xtask <command>`. `cargo xtask --help` is the menu.
 
 mod bench;
+mod cases;
 mod conformance;
 mod demo;
 mod docs;

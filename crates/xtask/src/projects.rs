@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cases::{Case, Difference, Report};
 use crate::{python, run};
 
 /// The file that says in which language a project is, and the language's folder in `plugins/sdk`.
@@ -98,24 +99,26 @@ impl Tools {
     /// A call of Pelton with all tools on its PATH. Compiled code is kept, for Python's takes ten seconds.
     pub fn pelton(&self) -> Result<Command> {
         let mut command = Command::new(&self.pelton);
-        command.env("PELTON_COMPILE_CACHE", run::target().join("compiled"));
+        command.env("PELTON_COMPILE_CACHE", run::target().join("test-compiled"));
         run::with_path(&mut command, &self.path)?;
         Ok(command)
     }
 
-    /// Runs a component on the files of events in this folder and compares with what they expect.
-    pub fn test(&self, component: &Path, tests: &Path) -> Result<()> {
-        for file in fs::read_dir(tests)? {
-            let file = file?.path();
-            let is_golden = file.to_string_lossy().ends_with(".golden.json");
-            ensure!(is_golden || file.with_extension("golden.json").is_file(), "{}: nothing says what is expected", file.display());
-        }
-        run::run(self.pelton()?.args(["plugin", "test"]).arg(component).arg(tests))
+    /// Runs a component on the cases, and says for each in what it is not as it should be.
+    pub fn play(&self, component: &Path, cases: &[Case]) -> Result<Vec<Option<Difference>>> {
+        let output = self.pelton()?.args(["--json", "plugin", "test"]).arg(component).args(cases.iter().map(|case| &case.file)).output()?;
+        let reports = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Report>();
+        let reports = reports.collect::<Result<Vec<_>, _>>().context("reading what `pelton plugin test` printed")?;
+        // Its exit says whether all is as in golden files beside the events, which is not what is asked here.
+        ensure!(reports.len() == cases.len(), "{}", String::from_utf8_lossy(&output.stderr).trim());
+        cases.iter().zip(&reports).map(|(case, report)| case.check(report)).collect()
     }
 }
 
 /// Builds Pelton's binary.
 pub fn pelton() -> Result<PathBuf> {
+        return Ok(bin.into());
+    }
     run::step("building pelton (the first time this compiles wasmtime: some minutes)");
     run::run(Command::new("cargo").args(["build", "--package", "pelton"]).current_dir(run::root()))?;
     Ok(run::cargo_target().join("debug/pelton"))
