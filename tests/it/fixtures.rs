@@ -15,6 +15,7 @@ tested! {
     "core-module" by crate::rejected::a_core_module,
     "counter-v2" by crate::replaced::a_new_version_folds_the_whole_history_repeats_no_effect_and_goes_on,
     "effects" by crate::effects::what_an_event_asks_for_is_recorded_as_asked,
+    "http-client" by crate::egress::a_request_that_operator_and_processor_allow_arrives_and_is_answered,
     "grow-memory" by crate::parked::memory_without_end,
     "huge-state" by crate::parked::a_state_over_the_limit,
     "other-contract" by crate::rejected::a_component_of_another_version_of_the_contract,

@@ -17,6 +17,7 @@ mod configured;
 mod destroy;
 mod durability;
 mod effects;
+mod egress;
 mod errors;
 mod fixtures;
 mod github_triage;

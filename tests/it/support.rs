@@ -135,6 +135,8 @@ fn spawn(dir: &Path, args: &[String]) -> (Child, Receiver<String>, String) {
         .arg("--data")
         .arg(dir.join("data"))
         .args(args)
+        // What one test has compiled no other compiles again.
+        .env("PELTON_COMPILE_CACHE", repository().join("target/test-compiled"))
         .env("RUST_BACKTRACE", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -23,6 +23,8 @@ use crate::{EngineError, Tenant};
 #[derive(Clone)]
 pub struct EngineOptions {
     pub data_dir: PathBuf,
+    /// Folder for compiled code, which other hosts may share. Whoever can write to it can run machine code as the host.
+    pub compile_cache: PathBuf,
     pub quotas: Quotas,
     /// Holds the key that secrets are sealed with; made on the first start.
     pub master_key_file: PathBuf,
@@ -95,7 +97,7 @@ impl Engine {
     pub fn start(options: EngineOptions) -> Result<Self, EngineError> {
         let lock = lock(&options.data_dir)?;
         let vault = Arc::new(Vault::open(&options.master_key_file)?);
-        let sandbox = Sandbox::new(&SandboxOptions { compile_cache: Some(options.data_dir.join("compiled")) })?;
+        let sandbox = Sandbox::new(&SandboxOptions { compile_cache: Some(options.compile_cache.clone()) })?;
         let engine = Self(Arc::new(Inner {
             quotas: Arc::new(options.quotas.clone()),
             components: Arc::new(Components::new(sandbox)),

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pelton_model::{
-    Builtin, Consumer, DeliverFrom, Digest, Event, Json, NewEvent, Offset, Reason, Slug, StreamPath, SubscriptionConfigured,
+    Builtin, Consumer, DeliverFrom, Digest, EgressRules, Event, Json, NewEvent, Offset, Reason, Slug, StreamPath, SubscriptionConfigured,
     SubscriptionControl, SubscriptionKind, SubscriptionParked, TenantName, Timestamp,
 };
 use pelton_store::{Append, CheckpointChange, CheckpointWrite, Refusal, StoreError, Write};
+use pelton_wasm::Gate;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::feed::Feed;
 use crate::runner::backoff;
+use crate::secrets::Reveal;
 use crate::signing::{key_of, sign};
 use crate::tails::Tail;
 use crate::tenant::{Busy, Core, becomes_true};
@@ -32,6 +34,9 @@ pub trait Courier: Send + Sync + 'static {
     /// Sends one webhook.
     fn post<'a>(&'a self, tenant: &'a TenantName, webhook: Webhook) -> BoxFuture<'a, Delivery>;
 
+    /// What the HTTP requests of one processor go through.
+    fn gate(&self, errand: Errand) -> Arc<dyn Gate>;
+
     /// Opens a WebSocket.
     fn connect<'a>(
         &'a self,
@@ -40,6 +45,14 @@ pub trait Courier: Send + Sync + 'static {
         headers: &'a BTreeMap<String, String>,
         timeout: Duration,
     ) -> BoxFuture<'a, Result<Box<dyn Socket>, Delivery>>;
+}
+
+/// For whom a processor sends requests, and what it may put into them.
+pub struct Errand {
+    pub tenant: TenantName,
+    /// The processor's own rules.
+    pub egress: EgressRules,
+    pub secrets: Reveal,
 }
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -444,7 +457,7 @@ impl Line {
             let slug = Slug::new(name).map_err(|error| unusable(error.to_string()))?;
             let secret = self.core.vault.reveal(&self.core.store, &self.core.name, &slug).map_err(|error| unusable(error.to_string()))?;
             let secret = secret.ok_or_else(|| unusable(format!("expected a secret named {name:?}, found none")))?;
-            headers.push(("webhook-signature".to_owned(), sign(&key_of(&secret), &id, timestamp, body)));
+            headers.push(("webhook-signature".to_owned(), sign(&key_of(&secret.value), &id, timestamp, body)));
         }
         Ok(Webhook { url: configured.callback_url.clone(), headers, body: body.to_owned(), timeout })
     }

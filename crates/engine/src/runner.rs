@@ -3,20 +3,21 @@
 //! A step reads one page, reduces what lies before the acknowledged cursor in large calls, and from there on goes event by event:
 //! reduce it, act on it with the state that includes it. What it did is committed in one write: outbox, state, both cursors.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pelton_model::{Builtin, CatchUp, Consumer, Event, Json, NewEvent, Parked, Phase, Reason, Slug, StreamPath, Version};
 use pelton_store::{Append, CheckpointChange, CheckpointWrite, KeyReuse, Refusal, StoreError, Write};
-use pelton_wasm::{CallError, Effector, Identity, Reducer};
+use pelton_wasm::{CallError, Effector, Gate, Identity, Reducer};
 use tokio::sync::watch;
 
 use crate::AppendError;
 use crate::components::{HOST_ERROR, host_fault};
 use crate::deploy::{Wants, manifest};
 use crate::feed::{Feed, FeedPage, ReadAhead};
+use crate::push::Errand;
 use crate::tails::Tail;
 use crate::tenant::{Core, Progress, becomes_true};
 use crate::writer::now;
@@ -34,6 +35,10 @@ pub(crate) struct Runner {
     /// Set by the actor when it wants the runner back.
     halt: watch::Receiver<bool>,
     instances: Option<Instances>,
+    /// What its requests go through.
+    gate: Arc<dyn Gate>,
+    /// The variables of the stream, as they were when it was last changed.
+    environment: BTreeMap<String, String>,
     /// What the next step starts from, and what of it is on disk.
     reduced: u64,
     acknowledged: u64,
@@ -131,7 +136,9 @@ impl Runner {
             tail: feed.tail(&core.store, &core.tails)?,
             feed,
             version: version.clone(),
-            core,
+            core: Arc::clone(&core),
+            gate: core.courier.gate(errand(&core, version)),
+            environment: environment(&core, stream)?,
             halt,
             instances: None,
             reduced,
@@ -197,6 +204,7 @@ impl Runner {
         loop {
             let from = staged.reduced.min(staged.acknowledged);
             let page = pages.read(&self.feed, &self.core.store, from, tail)?;
+            self.take_environment(&page)?;
             if page.next == from || !self.page(page, began, &mut staged) {
                 return Ok(staged);
             }
@@ -206,6 +214,19 @@ impl Runner {
                 return Ok(staged);
             }
         }
+    }
+
+    /// Takes over variables that were set. Instances hold what was there when they were made.
+    fn take_environment(&mut self, page: &FeedPage) -> Result<(), StoreError> {
+        let sets = |event: &Event| event.stream_path == self.stream && event.event_type.as_str() == Builtin::EnvVarSet.as_str();
+        if page.events.iter().any(|(_, event)| sets(event)) {
+            let environment = environment(&self.core, &self.stream)?;
+            if environment != self.environment {
+                self.environment = environment;
+                self.cool_down();
+            }
+        }
+        Ok(())
     }
 
     /// Whether the whole page was done.
@@ -302,7 +323,7 @@ impl Runner {
         let config = configured.config.clone().unwrap_or_else(pelton_model::JsonObject::empty);
         self.instances = Some(Instances {
             reducer: component.reducer(self.identity(), config.clone(), quotas.clone()),
-            effector: component.effector(self.identity(), config, quotas),
+            effector: component.effector(self.identity(), config, self.environment.clone().into_iter().collect(), quotas),
         });
         Ok(())
     }
@@ -337,7 +358,8 @@ impl Runner {
         let Some(instances) = &mut self.instances else { return Ok(()) };
         let state = staged.state.as_ref().unwrap_or(&self.state);
         let appender = Arc::new(AtOnce { core: Arc::clone(&self.core) });
-        let effects = instances.effector.after_append(event, state, appender).map_err(|error: CallError| error.reason())?;
+        let gate = Arc::clone(&self.gate);
+        let effects = instances.effector.after_append(event, state, appender, gate).map_err(|error: CallError| error.reason())?;
         staged.outbox_bytes += effects.outbox.iter().map(|(_, event)| event.size_bytes()).sum::<usize>();
         staged.outbox.extend(effects.outbox.into_iter().map(|(stream, event)| Append { stream, event }));
         staged.handled += 1;
@@ -435,6 +457,9 @@ impl Runner {
                         "an outbox waits for a paused stream");
                     self.until_moved_or_halted(&targets).await?;
                 }
+                Err(AppendError::Refused(refusal @ Refusal::TooManyVariables { .. })) => {
+                    return Err(NotWritten::Refused(refusal.to_string()));
+                }
                 Err(AppendError::Refused(Refusal::OffsetMismatch { stream, expected, next })) => {
                     return Err(NotWritten::Refused(format!("the outbox expects offset {expected} in {stream}, whose next is {next}")));
                 }
@@ -484,6 +509,19 @@ pub(crate) fn identity(core: &Core, stream: &StreamPath, version: &Version) -> I
         stream: stream.clone(),
         slug: version.configured.slug.clone(),
         digest: version.configured.component.digest,
+    }
+}
+
+fn environment(core: &Core, stream: &StreamPath) -> Result<BTreeMap<String, String>, StoreError> {
+    Ok(core.store.stream(stream)?.map(|info| info.control.env.clone()).unwrap_or_default())
+}
+
+fn errand(core: &Arc<Core>, version: &Version) -> Errand {
+    let opener = Arc::clone(core);
+    Errand {
+        tenant: core.name.clone(),
+        egress: version.configured.egress.clone(),
+        secrets: Arc::new(move |name| opener.vault.reveal(&opener.store, &opener.name, name)),
     }
 }
 

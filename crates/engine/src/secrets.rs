@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -39,6 +40,16 @@ pub struct NewSecret {
     pub description: Option<String>,
     pub hosts: Vec<String>,
 }
+
+/// A secret that is about to leave the host.
+pub struct Revealed {
+    pub value: Vec<u8>,
+    /// Where it may be sent.
+    pub hosts: Vec<String>,
+}
+
+/// Opens a secret of one tenant; `None` if there is none of that name.
+pub type Reveal = Arc<dyn Fn(&Slug) -> Result<Option<Revealed>, SecretError> + Send + Sync>;
 
 /// Why a secret cannot be kept or opened.
 #[derive(Debug, thiserror::Error)]
@@ -124,9 +135,10 @@ impl Vault {
     ///
     /// # Errors
     /// Where the row cannot be read or opened.
-    pub fn reveal(&self, store: &Store, tenant: &TenantName, name: &Slug) -> Result<Option<Vec<u8>>, SecretError> {
+    pub fn reveal(&self, store: &Store, tenant: &TenantName, name: &Slug) -> Result<Option<Revealed>, SecretError> {
         let Some(row) = row(store, name)? else { return Ok(None) };
-        self.unseal(tenant, &row).map(Some).ok_or_else(|| SecretError::Unsealable { name: name.clone() })
+        let value = self.unseal(tenant, &row).ok_or_else(|| SecretError::Unsealable { name: name.clone() })?;
+        Ok(Some(Revealed { value, hosts: row.secret.hosts }))
     }
 
     /// Keeps a secret, or replaces the one of that name. Whether it is a new one.

@@ -7,10 +7,11 @@ use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::environment::EnvVarSet;
 use crate::event::{EventIssues, Issue};
 use crate::push::{SubscriptionConfigured, TransformerConfigured};
 use crate::schedule::{AppendScheduled, ScheduleCancelled, ScheduleConfigured};
-use crate::{Breaker, Digest, Event, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName, TypePatterns};
+use crate::{Breaker, Digest, EgressRules, Event, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName, TypePatterns};
 
 macro_rules! builtins {
     ($($(#[$doc:meta])* $name:ident = $slug:literal,)*) => {
@@ -69,6 +70,8 @@ builtins! {
     /// Makes events of the stream into other events of it.
     TransformerConfigured = "jsonata-transformer-configured",
     TransformerRemoved = "jsonata-transformer-removed",
+    /// Sets a variable that all processors of the stream see in `after-append`.
+    EnvVarSet = "dynamic-worker/env-var-set",
     ProcessorConfigured = "processor/configured",
     /// A configured version runs from here; written by the host.
     ProcessorActivated = "processor/activated",
@@ -196,6 +199,7 @@ impl Builtin {
             Self::ScheduleCancelled => fits::<ScheduleCancelled>(payload),
             Self::SubscriptionConfigured => SubscriptionConfigured::parse(payload).map(drop),
             Self::TransformerConfigured => TransformerConfigured::parse(payload).map(drop),
+            Self::EnvVarSet => EnvVarSet::parse(payload).map(drop),
             Self::ProcessorConfigured => fits::<ProcessorConfigured>(payload),
             Self::SubscriptionResumed | Self::ProcessorResumed => fits::<Resumed>(payload),
             Self::SubscriptionRemoved | Self::TransformerRemoved | Self::ProcessorRemoved => fits::<Removed>(payload),
@@ -264,6 +268,9 @@ pub struct ProcessorConfigured {
     /// Attach to this stream and all below it: one state, events in the tenant's commit order.
     #[serde(default, skip_serializing_if = "is_default")]
     pub include_children: bool,
+    /// What `after-append` may send HTTP requests to, as far as the operator allows it too: `[METHOD:]SCHEME://HOST[:PORT]` each. Nothing if absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub egress: EgressRules,
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: ProcessorLimits,
 }

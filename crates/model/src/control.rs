@@ -8,8 +8,8 @@ use crate::builtin::{MetadataUpdated, OptionalReason};
 use crate::push::{SubscriptionConfigured, SubscriptionControl, SubscriptionParked, TransformerConfigured, TransformerControl};
 use crate::schedule::{ExecutionFinished, ScheduleCancelled, ScheduleConfigured, ScheduleControl};
 use crate::{
-    Activated, Breaker, Builtin, Digest, EffectsFrom, Event, JsonObject, Offset, Parked, Phase, ProcessorConfigured, Reason, Rejected,
-    Removed, Resumed, Slug, Timestamp,
+    Activated, Breaker, Builtin, Digest, ENV_VARS_MAX, EffectsFrom, EnvVarSet, Event, JsonObject, NewEvent, Offset, Parked, Phase,
+    ProcessorConfigured, Reason, Rejected, Removed, Resumed, Slug, Timestamp,
 };
 
 /// The state of one stream as far as the host itself is concerned.
@@ -31,6 +31,9 @@ pub struct StreamControl {
     pub transformers: BTreeMap<Slug, TransformerControl>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub processors: BTreeMap<Slug, ProcessorControl>,
+    /// Variables that its processors see in `after-append`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +93,14 @@ impl StreamControl {
         }
     }
 
+    /// Whether an event would set one variable more than a stream may have.
+    #[must_use]
+    pub fn has_too_many_variables_with(&self, event: &NewEvent) -> bool {
+        Builtin::of(event.event_type.as_str()) == Some(Builtin::EnvVarSet)
+            && self.env.len() >= ENV_VARS_MAX
+            && event.payload.to::<EnvVarSet>().is_ok_and(|set| set.value.is_some() && !self.env.contains_key(&set.key))
+    }
+
     /// `None` where the payload is not the built-in's. Such an event is kept in the log and means nothing.
     fn apply_builtin(&mut self, builtin: Builtin, event: &Event) -> Option<bool> {
         let before = self.clone();
@@ -141,6 +152,10 @@ impl StreamControl {
                 self.transformers.insert(configured.slug.clone(), TransformerControl { configured_offset: event.offset, configured });
             }
             Builtin::TransformerRemoved => drop(self.transformers.remove(&event.payload.to::<Removed>().ok()?.slug)),
+            Builtin::EnvVarSet => match event.payload.to::<EnvVarSet>().ok()? {
+                EnvVarSet { key, value: Some(value) } => drop(self.env.insert(key, value)),
+                EnvVarSet { key, value: None } => drop(self.env.remove(&key)),
+            },
             Builtin::ProcessorConfigured => self.configured(event.offset, event.payload.to().ok()?),
             Builtin::ProcessorActivated => self.activated(event.payload.to().ok()?),
             Builtin::ProcessorRejected => self.rejected(event.payload.to().ok()?),
@@ -340,6 +355,20 @@ mod tests {
         assert_eq!(control.paused.unwrap().reason.as_deref(), Some("x"));
         assert_eq!(control.metadata.unwrap().as_str(), r#"{"b":2}"#);
         assert_eq!(fold(&[("paused", serde_json::json!({})), ("resumed", serde_json::json!({}))]), StreamControl::default());
+    }
+
+    #[test]
+    fn a_variable_is_what_it_was_last_set_to_until_it_is_removed() {
+        let set = |key: &str, value: Option<&str>| ("dynamic-worker/env-var-set", serde_json::json!({ "key": key, "value": value }));
+        let control = fold(&[set("A", Some("1")), set("B", Some("2")), set("A", Some("3")), set("B", None)]);
+        assert_eq!(control.env, BTreeMap::from([("A".to_owned(), "3".to_owned())]));
+        let full: Vec<_> = (0..ENV_VARS_MAX).map(|n| set(&n.to_string(), Some(""))).collect();
+        let with = |key: &str, value: Option<&str>| {
+            let (slug, payload) = set(key, value);
+            let event_type = EventType::new(&format!("stream/{slug}")).unwrap();
+            fold(&full).has_too_many_variables_with(&NewEvent::new(event_type, JsonObject::try_from(Json::of(&payload)).unwrap()))
+        };
+        assert_eq!([with("0", Some("x")), with("more", Some("x")), with("more", None)], [false, true, false]);
     }
 
     fn subscribed() -> (&'static str, serde_json::Value) {

@@ -16,6 +16,8 @@
 mod breaker;
 mod builtin;
 mod control;
+mod egress;
+mod environment;
 mod event;
 mod json;
 mod jsonata;
@@ -33,6 +35,8 @@ pub use builtin::{
     ProcessorLimits, Reason, Rejected, Removed, Resumed, attach_component,
 };
 pub use control::{Pause, ProcessorControl, Skip, StreamControl, Version};
+pub use egress::{EGRESS_SCHEMES, EgressHost, EgressRequest, EgressRule, EgressRuleError, EgressRules};
+pub use environment::{ENV_VARS_MAX, EnvVarSet};
 pub use event::{Event, EventIssues, Issue, NewEvent, Source};
 pub use json::{Json, JsonError, JsonObject};
 pub use jsonata::Jsonata;

@@ -43,6 +43,18 @@ pub struct Quotas {
     pub append_bytes_max: usize,
     /// Length of a chain of answers to answers.
     pub depth_max: u32,
+    /// HTTP requests that one call of `after-append` may send.
+    pub http_requests_max: usize,
+    /// Bytes of the headers of one request or response, names and values together.
+    pub http_header_bytes_max: usize,
+    /// Bytes of the bodies of all requests of one call together.
+    pub http_request_bytes_max: usize,
+    /// Bytes of the bodies of all responses of one call together.
+    pub http_response_bytes_max: usize,
+    /// Milliseconds from looking up a name until the connection, TLS included, is there.
+    pub http_connect_millis_max: u64,
+    /// Milliseconds of silence while a response is waited for or read.
+    pub http_silence_millis_max: u64,
     /// Log lines of one call that are kept.
     pub log_lines_max: usize,
     /// Bytes of one log line that are kept.
@@ -74,6 +86,12 @@ impl Default for Quotas {
             appends_max: 1_000,
             append_bytes_max: 8 * MIB,
             depth_max: 1_000,
+            http_requests_max: 50,
+            http_header_bytes_max: 64 << 10,
+            http_request_bytes_max: 8 * MIB,
+            http_response_bytes_max: 16 * MIB,
+            http_connect_millis_max: 10_000,
+            http_silence_millis_max: 25_000,
             log_lines_max: 100,
             log_line_bytes_max: 4_096,
             instance_calls_max: 100_000,

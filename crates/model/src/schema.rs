@@ -6,7 +6,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::builtin::{ErrorOccurred, InvalidEventAppended, MetadataUpdated, OptionalReason};
 use crate::{
-    Activated, AppendScheduled, Breaker, Builtin, ChildStreamCreated, ExecutionFinished, ExecutionStarted, Initialized, Parked,
+    Activated, AppendScheduled, Breaker, Builtin, ChildStreamCreated, EnvVarSet, ExecutionFinished, ExecutionStarted, Initialized, Parked,
     ProcessorConfigured, Rejected, Removed, Resumed, ScheduleCancelled, ScheduleConfigured, SubscriptionConfigured, SubscriptionParked,
     TransformerConfigured,
 };
@@ -37,6 +37,7 @@ impl Builtin {
             Self::SubscriptionResumed | Self::ProcessorResumed => of::<Resumed>(named),
             Self::SubscriptionRemoved | Self::TransformerRemoved | Self::ProcessorRemoved => of::<Removed>(named),
             Self::TransformerConfigured => of::<TransformerConfigured>(named),
+            Self::EnvVarSet => of::<EnvVarSet>(named),
             Self::ProcessorConfigured => of::<ProcessorConfigured>(named),
             Self::ProcessorActivated => of::<Activated>(named),
             Self::ProcessorRejected => of::<Rejected>(named),
@@ -81,6 +82,7 @@ impl Builtin {
                 r#"{"slug":"slack-commands","matcher":"payload.rawInput.command","transform":"{'type': 'command-given', 'payload': {'command': payload.rawInput.command}}"}"#
             }
             Self::TransformerRemoved => r#"{"slug":"slack-commands"}"#,
+            Self::EnvVarSet => r#"{"key":"GITHUB_TOKEN","value":"{{secret:github}}"}"#,
             Self::ProcessorConfigured => {
                 r#"{"slug":"ping-pong","component":{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},"config":{"greeting":"pong"}}"#
             }

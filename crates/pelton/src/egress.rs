@@ -1,11 +1,11 @@
-//! What may leave the host: nothing, unless the operator's rules say so.
+//! What may leave the host: nothing, unless the operator's rules say so, and for a processor its own as well.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
-use pelton_model::TenantName;
-use url::{Host, Url};
+use pelton_model::{EGRESS_SCHEMES, EgressHost, EgressRequest, EgressRule, EgressRules, TenantName};
+use url::Url;
 
 /// The operator's rules. What no rule allows is denied.
 #[derive(Debug, Clone, Default)]
@@ -17,28 +17,15 @@ pub struct Egress {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     tenant: Option<TenantName>,
-    method: Option<String>,
-    /// `None` for any of http, https, ws and wss.
-    scheme: Option<String>,
-    host: HostRule,
-    port: PortRule,
+    rule: EgressRule,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum HostRule {
-    Any,
-    /// All names below this one.
-    Below(String),
-    Name(String),
-    /// Only a rule of this kind opens addresses that are not public.
-    Addresses(IpNet),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PortRule {
-    OfScheme,
-    Any,
-    Is(u16),
+/// Who wants to send something.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    pub tenant: &'a TenantName,
+    /// Of a processor, its own rules, which have to allow it too. Subscriptions name what they send to and have none.
+    pub own: Option<&'a EgressRules>,
 }
 
 /// Why a request may not leave.
@@ -46,12 +33,12 @@ enum PortRule {
 pub enum Denied {
     #[error("{0}")]
     Url(String),
+    #[error("no rule of the operator allows {request} for tenant {tenant}; `pelton serve --egress` says what may leave")]
+    NoRule { tenant: TenantName, request: String },
+    #[error("the processor's own `egress` does not allow {request}; its configuration has to name what it sends to")]
+    NotOwn { request: String },
     #[error(
-        "no rule of the operator allows {method} {scheme}://{host}:{port} for tenant {tenant}; `pelton serve --egress` says what may leave"
-    )]
-    NoRule { tenant: TenantName, method: String, scheme: String, host: String, port: u16 },
-    #[error(
-        "{host} is {address}, which is not a public address; a rule has to name the address itself, such as --egress '{scheme}://{address}:{port}'"
+        "{host} is {address}, which is not a public address; a rule of the operator has to name the address itself, such as --egress '{scheme}://{address}:{port}'"
     )]
     PrivateAddress { host: String, address: IpAddr, scheme: String, port: u16 },
     /// May be so for a while only.
@@ -62,11 +49,9 @@ pub enum Denied {
 /// A request that may leave, and the addresses that it may go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cleared {
-    pub host: String,
+    pub request: EgressRequest,
     pub addresses: Vec<SocketAddr>,
 }
-
-const SCHEMES: &[&str] = &["http", "https", "ws", "wss"];
 
 impl Egress {
     pub fn new(rules: Vec<Rule>) -> Self {
@@ -77,20 +62,12 @@ impl Egress {
     ///
     /// # Errors
     /// [`Denied`]
-    pub async fn clear(&self, tenant: &TenantName, method: &str, url: &Url) -> Result<Cleared, Denied> {
-        let request = Request::of(tenant, method, url)?;
+    pub async fn clear(&self, sender: Sender<'_>, method: &str, url: &Url) -> Result<Cleared, Denied> {
+        let request = request(method, url)?;
         let addresses = match &request.host {
-            Host::Ipv4(address) => vec![IpAddr::V4(*address)],
-            Host::Ipv6(address) => vec![IpAddr::V6(*address)],
-            Host::Domain(name) => {
-                // Names that no rule could allow are not even asked for.
-                if !self
-                    .rules
-                    .iter()
-                    .any(|rule| rule.fits(&request) && !matches!(&rule.host, HostRule::Below(_) | HostRule::Name(_) if !rule.names(name)))
-                {
-                    return Err(request.no_rule());
-                }
+            EgressHost::Address(address) => vec![*address],
+            EgressHost::Name(name) => {
+                self.check_before_lookup(sender, &request)?;
                 let unresolved = |problem: String| Denied::Unresolved { host: name.clone(), problem };
                 let found = tokio::net::lookup_host((name.as_str(), request.port)).await.map_err(|error| unresolved(error.to_string()))?;
                 let found: Vec<_> = found.map(|address| address.ip()).collect();
@@ -100,148 +77,88 @@ impl Egress {
                 found
             }
         };
-        self.decide(&request, &addresses)
+        self.decide(sender, request, &addresses)
     }
 
-    /// The decision on a request whose host has these addresses.
-    fn decide(&self, request: &Request<'_>, addresses: &[IpAddr]) -> Result<Cleared, Denied> {
-        let rules: Vec<_> = self.rules.iter().filter(|rule| rule.fits(request)).collect();
-        let by_address =
-            |address: IpAddr| rules.iter().any(|rule| matches!(&rule.host, HostRule::Addresses(net) if net.contains(&address)));
-        let by_name = rules.iter().any(|rule| match (&rule.host, &request.host) {
-            (HostRule::Any, _) => true,
-            (HostRule::Below(_) | HostRule::Name(_), Host::Domain(name)) => rule.names(name),
-            _ => false,
-        });
-        let canonical = addresses.iter().map(|address| address.to_canonical());
-        let allowed = canonical.clone().filter(|address| by_address(*address) || (by_name && is_public(*address)));
-        let addresses: Vec<_> = allowed.map(|address| SocketAddr::new(address, request.port)).collect();
-        match (addresses.is_empty(), canonical.into_iter().find(|address| !is_public(*address))) {
-            (false, _) => Ok(Cleared { host: request.host_text(), addresses }),
-            (true, Some(address)) if by_name => {
-                let (host, scheme, port) = (request.host_text(), request.scheme.to_owned(), request.port);
-                Err(Denied::PrivateAddress { host, address, scheme, port })
-            }
-            (true, _) => Err(request.no_rule()),
+    /// Names that no rule could allow are not even asked for.
+    fn check_before_lookup(&self, sender: Sender<'_>, request: &EgressRequest) -> Result<(), Denied> {
+        if !self.of(sender.tenant).any(|rule| rule.fits(request) && rule.may_allow(&request.host)) {
+            return Err(no_rule(sender, request));
+        }
+        match sender.own {
+            Some(own) if !own.iter().any(|rule| rule.fits(request) && rule.may_allow(&request.host)) => Err(not_own(request)),
+            _ => Ok(()),
         }
     }
-}
 
-struct Request<'a> {
-    tenant: &'a TenantName,
-    method: &'a str,
-    scheme: &'a str,
-    host: Host<String>,
-    port: u16,
-}
-
-impl<'a> Request<'a> {
-    fn of(tenant: &'a TenantName, method: &'a str, url: &'a Url) -> Result<Self, Denied> {
-        let fault = |problem: &str| Denied::Url(format!("{}: {problem}", url.as_str().chars().take(200).collect::<String>()));
-        if !SCHEMES.contains(&url.scheme()) {
-            return Err(fault("expected a URL with http, https, ws or wss"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(fault("expected a URL without a user name and password"));
-        }
-        let host = match url.host() {
-            Some(Host::Domain(name)) => Host::Domain(name.trim_end_matches('.').to_ascii_lowercase()),
-            Some(Host::Ipv4(address)) => Host::Ipv4(address),
-            Some(Host::Ipv6(address)) => Host::Ipv6(address),
-            None => return Err(fault("expected a URL with a host")),
+    /// The decision on a request whose host has these addresses. An address that is not public needs a rule of the operator that names it; of a
+    /// processor's own rules any kind will do, for the operator's has the last word.
+    fn decide(&self, sender: Sender<'_>, request: EgressRequest, addresses: &[IpAddr]) -> Result<Cleared, Denied> {
+        let operator: Vec<_> = self.of(sender.tenant).filter(|rule| rule.fits(&request)).collect();
+        let by_name = operator.iter().any(|rule| rule.names(&request.host));
+        let operator_allows = |address: IpAddr| operator.iter().any(|rule| rule.holds(address)) || (by_name && is_public(address));
+        let own_allows = |address: IpAddr| {
+            sender.own.is_none_or(|own| own.iter().any(|rule| rule.fits(&request) && (rule.names(&request.host) || rule.holds(address))))
         };
-        let port = url.port_or_known_default().ok_or_else(|| fault("expected a URL with a port"))?;
-        Ok(Self { tenant, method, scheme: url.scheme(), host, port })
-    }
-
-    fn host_text(&self) -> String {
-        self.host.to_string()
-    }
-
-    fn no_rule(&self) -> Denied {
-        Denied::NoRule {
-            tenant: self.tenant.clone(),
-            method: self.method.to_owned(),
-            scheme: self.scheme.to_owned(),
-            host: self.host_text(),
-            port: self.port,
+        let canonical = addresses.iter().map(|address| address.to_canonical());
+        let (by_operator, refused): (Vec<_>, Vec<_>) = canonical.partition(|address| operator_allows(*address));
+        if by_operator.is_empty() {
+            return Err(match refused.into_iter().find(|address| !is_public(*address)) {
+                Some(address) if by_name => {
+                    let (host, scheme, port) = (request.host.to_string(), request.scheme, request.port);
+                    Denied::PrivateAddress { host, address, scheme, port }
+                }
+                _ => no_rule(sender, &request),
+            });
         }
+        let allowed = by_operator.into_iter().filter(|address| own_allows(*address));
+        let addresses: Vec<_> = allowed.map(|address| SocketAddr::new(address, request.port)).collect();
+        if addresses.is_empty() { Err(not_own(&request)) } else { Ok(Cleared { request, addresses }) }
+    }
+
+    fn of<'a>(&'a self, tenant: &'a TenantName) -> impl Iterator<Item = &'a EgressRule> {
+        self.rules.iter().filter(move |rule| rule.tenant.as_ref().is_none_or(|own| own == tenant)).map(|rule| &rule.rule)
     }
 }
 
-impl Rule {
-    /// Everything but the host.
-    fn fits(&self, request: &Request<'_>) -> bool {
-        let default_port = if matches!(request.scheme, "http" | "ws") { 80 } else { 443 };
-        self.tenant.as_ref().is_none_or(|tenant| tenant == request.tenant)
-            && self.method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(request.method))
-            && self.scheme.as_ref().is_none_or(|scheme| scheme == request.scheme)
-            && match self.port {
-                PortRule::Any => true,
-                PortRule::Is(port) => port == request.port,
-                PortRule::OfScheme => request.port == default_port,
-            }
+fn request(method: &str, url: &Url) -> Result<EgressRequest, Denied> {
+    let fault = |problem: &str| Denied::Url(format!("{}: {problem}", shown(url)));
+    if !EGRESS_SCHEMES.contains(&url.scheme()) {
+        return Err(fault("expected a URL with http, https, ws or wss"));
     }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(fault("expected a URL without a user name and password"));
+    }
+    let host = url.host().ok_or_else(|| fault("expected a URL with a host"))?;
+    let port = url.port_or_known_default().ok_or_else(|| fault("expected a URL with a port"))?;
+    Ok(EgressRequest::new(method, url.scheme(), host, port))
+}
 
-    fn names(&self, name: &str) -> bool {
-        match &self.host {
-            HostRule::Name(own) => own == name,
-            HostRule::Below(above) => name.strip_suffix(above.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
-            HostRule::Any | HostRule::Addresses(_) => false,
-        }
-    }
+/// Without what may be a password.
+fn shown(url: &Url) -> String {
+    format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()).chars().take(200).collect()
+}
+
+fn no_rule(sender: Sender<'_>, request: &EgressRequest) -> Denied {
+    Denied::NoRule { tenant: sender.tenant.clone(), request: request.to_string() }
+}
+
+fn not_own(request: &EgressRequest) -> Denied {
+    Denied::NotOwn { request: request.to_string() }
 }
 
 impl FromStr for Rule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = |problem: &str| format!("expected [TENANT=][METHOD:]SCHEME://HOST[:PORT], found {text:?}: {problem}");
-        let (before, host) = text.trim().split_once("://").ok_or_else(|| expected("there is no ://"))?;
-        let (tenant, before) = match before.split_once('=') {
-            Some((tenant, rest)) => (Some(TenantName::new(tenant).map_err(|error| expected(&error.to_string()))?), rest),
-            None => (None, before),
+        let text = text.trim();
+        let (tenant, rule) = match text.split_once("://").and_then(|(before, _)| before.split_once('=')) {
+            Some((tenant, _)) => (Some(tenant), &text[tenant.len() + 1..]),
+            None => (None, text),
         };
-        let (method, scheme) = match before.split_once(':') {
-            Some((method, scheme)) => (Some(method), scheme),
-            None => (None, before),
-        };
-        if method.is_some_and(|method| method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_alphabetic())) {
-            return Err(expected("a method is letters"));
-        }
-        let scheme = match scheme {
-            "*" => None,
-            scheme if SCHEMES.contains(&scheme) => Some(scheme.to_owned()),
-            _ => return Err(expected("a scheme is http, https, ws, wss or *")),
-        };
-        // A network has colons and a slash of its own.
-        let is_v6 = host.matches(':').count() > 1 && !host.starts_with('[');
-        let (host, port) = match host.rsplit_once(':') {
-            Some((host, port)) if !is_v6 && !port.ends_with(']') => (host, Some(port)),
-            _ => (host, None),
-        };
-        let port = match port {
-            None => PortRule::OfScheme,
-            Some("*") => PortRule::Any,
-            Some(port) => PortRule::Is(port.parse().map_err(|_| expected("a port is 1 to 65535 or *"))?),
-        };
-        let bare = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        let host = if bare == "*" {
-            HostRule::Any
-        } else if let Some(above) = bare.strip_prefix("*.") {
-            HostRule::Below(above.trim_end_matches('.').to_owned())
-        } else if let Ok(net) = bare.parse::<IpNet>() {
-            HostRule::Addresses(net)
-        } else if let Ok(address) = bare.parse::<IpAddr>() {
-            HostRule::Addresses(address.into())
-        } else {
-            let is_name = !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-            if !is_name {
-                return Err(expected("a host is *, *.example.com, a name, an address or a network such as 10.0.0.0/8"));
-            }
-            HostRule::Name(bare.trim_end_matches('.').to_owned())
-        };
-        Ok(Self { tenant, method: method.map(str::to_owned), scheme, host, port })
+        let tenant = tenant.map(TenantName::new).transpose().map_err(|error| format!("egress rule {text:?}: {error}"))?;
+        let rule = rule.parse().map_err(|error: pelton_model::EgressRuleError| format!("{error} (and TENANT= before it)"))?;
+        Ok(Self { tenant, rule })
     }
 }
 
@@ -286,16 +203,55 @@ mod tests {
     use super::*;
 
     fn decide(rules: &[&str], tenant: &str, method: &str, url: &str, addresses: &[&str]) -> Result<Vec<String>, String> {
+        decide_for(rules, None, tenant, method, url, addresses)
+    }
+
+    fn decide_for(
+        rules: &[&str],
+        own: Option<&[&str]>,
+        tenant: &str,
+        method: &str,
+        url: &str,
+        addresses: &[&str],
+    ) -> Result<Vec<String>, String> {
         let egress = Egress::new(rules.iter().map(|rule| rule.parse().unwrap()).collect());
+        let own = own.map(|own| EgressRules::from(own.iter().map(|rule| rule.parse().unwrap()).collect::<Vec<_>>()));
         let (tenant, url) = (TenantName::new(tenant).unwrap(), Url::parse(url).unwrap());
-        let request = Request::of(&tenant, method, &url).map_err(|denied| denied.to_string())?;
+        let sender = Sender { tenant: &tenant, own: own.as_ref() };
+        let request = request(method, &url).map_err(|denied| denied.to_string())?;
         let given: Vec<IpAddr> = match &request.host {
-            Host::Ipv4(address) => vec![IpAddr::V4(*address)],
-            Host::Ipv6(address) => vec![IpAddr::V6(*address)],
-            Host::Domain(_) => addresses.iter().map(|address| address.parse().unwrap()).collect(),
+            EgressHost::Address(address) => vec![*address],
+            EgressHost::Name(_) => {
+                egress.check_before_lookup(sender, &request).map_err(|denied| denied.to_string())?;
+                addresses.iter().map(|address| address.parse().unwrap()).collect()
+            }
         };
-        let cleared = egress.decide(&request, &given).map_err(|denied| denied.to_string())?;
+        let cleared = egress.decide(sender, request, &given).map_err(|denied| denied.to_string())?;
         Ok(cleared.addresses.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn operator_and_processor_both_have_to_allow_it() {
+        let decide =
+            |operator: &[&str], own: &[&str]| decide_for(operator, Some(own), "acme", "GET", "https://example.com/", &["93.184.215.14"]);
+        assert!(decide(&["https://*"], &["https://example.com"]).is_ok());
+        assert!(decide(&["https://*"], &["https://93.184.215.0/24"]).is_ok());
+        assert!(
+            decide(&["https://*"], &[]).unwrap_err().contains("the processor's own `egress` does not allow GET https://example.com:443")
+        );
+        assert!(decide(&["https://*"], &["https://93.184.216.0/24"]).unwrap_err().contains("the processor's own"));
+        assert!(decide(&["https://*"], &["POST:https://example.com"]).unwrap_err().contains("the processor's own"));
+        assert!(decide(&[], &["https://example.com"]).unwrap_err().contains("no rule of the operator allows GET https://example.com:443"));
+        assert!(decide(&[], &[]).unwrap_err().contains("no rule of the operator"));
+    }
+
+    #[test]
+    fn only_the_operator_opens_an_address_that_is_not_public() {
+        let decide =
+            |operator: &str, own: &str| decide_for(&[operator], Some(&[own]), "acme", "GET", "http://inside.example/", &["10.0.0.1"]);
+        assert!(decide("http://10.0.0.0/8", "http://inside.example").is_ok());
+        assert!(decide("http://10.0.0.0/8", "http://*").is_ok());
+        assert!(decide("http://*", "http://10.0.0.1").unwrap_err().contains("not a public address"));
     }
 
     #[test]
@@ -394,10 +350,7 @@ mod tests {
             ("Big Corp=https://example.com", "tenant: expected"),
         ] {
             let error = rule.parse::<Rule>().unwrap_err();
-            assert!(
-                error.starts_with("expected [TENANT=][METHOD:]SCHEME://HOST[:PORT], found") && error.contains(expected),
-                "{rule}: {error}"
-            );
+            assert!(error.starts_with("egress rule ") && error.contains(expected), "{rule}: {error}");
         }
     }
 }

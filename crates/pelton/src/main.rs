@@ -1,9 +1,13 @@
 //! `pelton`: the daemon, HTTP in front of an engine that keeps event streams and runs stream processors; and the client for it.
 
 mod cli;
+mod connect;
 mod egress;
+mod gate;
 mod http;
 mod listen;
+mod mask;
+mod placeholder;
 mod plugin;
 mod push;
 mod serve;

@@ -5,76 +5,65 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use pelton_engine::{BoxFuture, Courier, Delivery, Socket, Webhook};
+use http_body_util::Full;
+use hyper::StatusCode;
+use hyper::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use pelton_engine::{BoxFuture, Courier, Delivery, Errand, Gate, Socket, Webhook};
 use pelton_model::{Event, TenantName};
-use reqwest::header::{HeaderName, HeaderValue, RETRY_AFTER};
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 use url::Url;
 
-use crate::egress::{Denied, Egress};
+use crate::connect::{self, Connector};
+use crate::egress::{Denied, Egress, Sender};
+use crate::gate::ProcessorGate;
 use crate::http::{Compat, wire};
 
-/// The HTTP side of push subscriptions.
+/// What leaves the host on behalf of subscriptions and processors.
 pub struct Post {
-    egress: Egress,
-    tls: Arc<rustls::ClientConfig>,
+    egress: Arc<Egress>,
+    connector: Arc<Connector>,
     compat: Option<Compat>,
 }
 
-const USER_AGENT: &str = concat!("Pelton/", env!("CARGO_PKG_VERSION"));
 /// What a frame from the far side may hold, in bytes.
 const FRAME_BYTES_MAX: usize = 2 << 20;
+/// What the headers of an answer to a webhook may have, in bytes.
+const HEADER_BYTES_MAX: usize = 64 << 10;
 
 impl Post {
     /// # Errors
     /// Where TLS cannot be set up.
     pub fn new(egress: Egress, compat: Option<Compat>) -> Result<Self, String> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let builder = builder.map_err(|error| error.to_string())?;
-        let mut roots = rustls::RootCertStore::empty();
-        // A machine without certificates can still reach what needs none.
-        let found = rustls_native_certs::load_native_certs();
-        for error in &found.errors {
-            tracing::warn!(%error, "some of the machine's root certificates could not be read");
-        }
-        let (added, ignored) = roots.add_parsable_certificates(found.certs);
-        tracing::debug!(added, ignored, "root certificates of the machine");
-        Ok(Self { egress, tls: Arc::new(builder.with_root_certificates(roots).with_no_client_auth()), compat })
+        Ok(Self { egress: Arc::new(egress), connector: Arc::new(Connector::new()?), compat })
     }
 
     async fn try_post(&self, tenant: &TenantName, webhook: Webhook) -> Result<Delivery, Delivery> {
         let url = Url::parse(&webhook.url).map_err(|error| refused("bad-url", error.to_string()))?;
-        let cleared = self.egress.clear(tenant, "POST", &url).await.map_err(denied)?;
-        // A client of its own each time: a connection that is kept would go on to an address that is not allowed any more.
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured((*self.tls).clone())
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .user_agent(USER_AGENT)
-            .timeout(webhook.timeout)
-            .resolve_to_addrs(&cleared.host, &cleared.addresses)
-            .build()
-            .map_err(|error| failed("client", error.to_string()))?;
-        let mut request = client.post(url).body(webhook.body);
+        let sender = Sender { tenant, own: None };
+        let cleared = self.egress.clear(sender, "POST", &url).await.map_err(denied)?;
+        let mut request = hyper::Request::post(&url[url::Position::BeforePath..url::Position::AfterQuery]);
         for (name, value) in &webhook.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| refused("bad-header", error.to_string()))?;
             let value = HeaderValue::from_str(value).map_err(|error| refused("bad-header", error.to_string()))?;
             request = request.header(name, value);
         }
-        let response = request.send().await.map_err(|error| match error {
-            error if error.is_timeout() => failed("timeout", format!("no answer within {} ms", webhook.timeout.as_millis())),
-            error => failed("unreachable", chain(&error)),
-        })?;
+        let request = request.body(Full::from(webhook.body)).map_err(|error| refused("bad-url", error.to_string()))?;
+        let answer = async {
+            let connection = self.connector.connect(&cleared).await?;
+            connect::begin(connection, &cleared, request, HEADER_BYTES_MAX).await
+        };
+        let answered = tokio::time::timeout(webhook.timeout, answer).await;
+        let response = answered
+            .map_err(|_| failed("timeout", format!("no answer within {} ms", webhook.timeout.as_millis())))?
+            .map_err(|error| failed("unreachable", error.to_string()))?
+            .response;
         let status = response.status();
         if status.is_success() {
             return Ok(Delivery::Delivered);
         }
-        if status == reqwest::StatusCode::GONE {
+        if status == StatusCode::GONE {
             return Err(refused("gone", "the receiver answered 410 Gone".to_owned()));
         }
         let message = if status.is_redirection() {
@@ -89,24 +78,17 @@ impl Post {
 
     async fn try_connect(&self, tenant: &TenantName, url: &str, headers: &BTreeMap<String, String>) -> Result<Box<dyn Socket>, Delivery> {
         let parsed = Url::parse(url).map_err(|error| refused("bad-url", error.to_string()))?;
-        let cleared = self.egress.clear(tenant, "GET", &parsed).await.map_err(denied)?;
-        let stream = TcpStream::connect(cleared.addresses.as_slice()).await.map_err(|error| failed("unreachable", error.to_string()))?;
+        let cleared = self.egress.clear(Sender { tenant, own: None }, "GET", &parsed).await.map_err(denied)?;
         let mut request = url.into_client_request().map_err(|error| refused("bad-url", error.to_string()))?;
-        request.headers_mut().insert("user-agent", HeaderValue::from_static(USER_AGENT));
+        request.headers_mut().insert("user-agent", HeaderValue::from_static(connect::AGENT));
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| refused("bad-header", error.to_string()))?;
             request.headers_mut().insert(name, HeaderValue::from_str(value).map_err(|error| refused("bad-header", error.to_string()))?);
         }
         let config = WebSocketConfig::default().max_message_size(Some(FRAME_BYTES_MAX)).max_frame_size(Some(FRAME_BYTES_MAX));
-        let lost = |error: tokio_tungstenite::tungstenite::Error| failed("unreachable", error.to_string());
-        if parsed.scheme() == "wss" {
-            let name = ServerName::try_from(cleared.host).map_err(|error| refused("bad-url", error.to_string()))?;
-            let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls));
-            let stream = connector.connect(name, stream).await.map_err(|error| failed("unreachable", error.to_string()))?;
-            let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await.map_err(lost)?;
-            return Ok(Box::new(Open(socket)));
-        }
-        let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await.map_err(lost)?;
+        let stream = self.connector.connect(&cleared).await.map_err(|error| failed("unreachable", error.to_string()))?;
+        let opened = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
+        let (socket, _) = opened.map_err(|error| failed("unreachable", error.to_string()))?;
         Ok(Box::new(Open(socket)))
     }
 }
@@ -120,6 +102,10 @@ impl Courier for Post {
 
     fn post<'a>(&'a self, tenant: &'a TenantName, webhook: Webhook) -> BoxFuture<'a, Delivery> {
         Box::pin(async move { self.try_post(tenant, webhook).await.unwrap_or_else(|failed| failed) })
+    }
+
+    fn gate(&self, errand: Errand) -> Arc<dyn Gate> {
+        Arc::new(ProcessorGate::new(Arc::clone(&self.egress), Arc::clone(&self.connector), errand))
     }
 
     fn connect<'a>(
@@ -160,7 +146,9 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Socket for 
 fn denied(denied: Denied) -> Delivery {
     match denied {
         Denied::Unresolved { .. } => failed("unresolved", denied.to_string()),
-        Denied::Url(_) | Denied::NoRule { .. } | Denied::PrivateAddress { .. } => refused("egress-denied", denied.to_string()),
+        Denied::Url(_) | Denied::NoRule { .. } | Denied::NotOwn { .. } | Denied::PrivateAddress { .. } => {
+            refused("egress-denied", denied.to_string())
+        }
     }
 }
 
@@ -179,12 +167,6 @@ fn retry_after(text: &str) -> Option<Duration> {
     }
     let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
     SystemTime::from(at).duration_since(SystemTime::now()).ok()
-}
-
-/// An error with what caused it, for reqwest says little itself.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

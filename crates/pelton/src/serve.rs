@@ -27,6 +27,10 @@ pub struct Options {
     /// Folder for everything that is kept.
     #[arg(long, env = "PELTON_DATA", default_value = "./pelton-data")]
     data: PathBuf,
+    /// Folder for compiled components; `compiled` in the data folder unless named. Several daemons may share one, of the same user only: whoever
+    /// can write to it can run machine code as the daemon.
+    #[arg(long, env = "PELTON_COMPILE_CACHE")]
+    compile_cache: Option<PathBuf>,
     /// File with the key that secrets are sealed with; `master.key` in the data folder unless named. Made on the first start, readable by its
     /// owner only. Without it no secret can be opened: keep a copy apart from the data.
     #[arg(long, env = "PELTON_MASTER_KEY_FILE")]
@@ -152,6 +156,7 @@ fn engine_options(options: &Options) -> Result<EngineOptions, ServeError> {
     Ok(EngineOptions {
         courier: Arc::new(courier),
         data_dir: options.data.clone(),
+        compile_cache: options.compile_cache.clone().unwrap_or_else(|| options.data.join("compiled")),
         master_key_file: options.master_key_file.clone().unwrap_or_else(|| options.data.join("master.key")),
         breaker_counts_all: options.compat.is_some(),
         quotas,

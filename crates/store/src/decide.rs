@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use pelton_model::{
-    Breaker, Bucket, Builtin, ChildStreamCreated, Digest, Event, Incarnation, Initialized, Json, NewEvent, Offset, StreamControl,
-    StreamPath, Timestamp,
+    Breaker, Bucket, Builtin, ChildStreamCreated, Digest, ENV_VARS_MAX, Event, Incarnation, Initialized, Json, NewEvent, Offset,
+    StreamControl, StreamPath, Timestamp,
 };
 use redb::Database;
 use serde::Serialize;
@@ -247,6 +247,9 @@ impl<'a> Decider<'a> {
             && !Builtin::of(event.event_type.as_str()).is_some_and(Builtin::passes_pause)
         {
             return Err(Stop::Refused(Refusal::Paused { stream: path, reason: pause.reason.clone() }));
+        }
+        if known.is_some_and(|stream| self.streams[stream].control.has_too_many_variables_with(&event)) {
+            return Err(Stop::Refused(Refusal::TooManyVariables { stream: path, max: ENV_VARS_MAX }));
         }
         let stream = match known {
             Some(stream) => stream,

@@ -207,6 +207,8 @@ pub enum Refusal {
     NoSuchStream { stream: StreamPath },
     #[error("stream {stream} exists already, as incarnation {found}")]
     StreamExists { stream: StreamPath, found: Incarnation },
+    #[error("stream {stream} has {max} environment variables, which is as many as it may have")]
+    TooManyVariables { stream: StreamPath, max: usize },
 }
 
 fn or_none(incarnation: Option<Incarnation>) -> String {

@@ -7,10 +7,12 @@ use tracing::Level;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::pelton::processor::types::{AppendError as WitAppendError, EventResult, NewEvent as WitNewEvent, SourceResult};
 use crate::bindings::pelton::processor::{appender, context, outbox, types};
 use crate::error::clamp;
+use crate::http::{self, Outgoing};
 use crate::limits::Limits;
 use crate::log::{Log, Which};
 use crate::{AppendError, Appender, Identity, pure};
@@ -24,6 +26,8 @@ pub(crate) struct Context {
     /// Absent for `describe`, which belongs to no stream yet.
     pub identity: Option<Identity>,
     pub config: JsonObject,
+    /// What `after-append` finds in its environment.
+    pub environment: Vec<(String, String)>,
     pub quotas: Quotas,
 }
 
@@ -33,8 +37,10 @@ pub(crate) struct Host {
     pub log: Log,
     /// What the call of `after-append` under way is about.
     pub handling: Option<Handling>,
+    pub outgoing: Outgoing,
     context: Arc<Context>,
     wasi: WasiCtx,
+    http: WasiHttpCtx,
     table: ResourceTable,
 }
 
@@ -53,6 +59,7 @@ pub(crate) struct Handling {
 /// Links everything that `after-append` is granted.
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    http::add_to_linker(linker)?;
     types::add_to_linker::<Host, HasSelf<Host>>(linker, |host| host)?;
     context::add_to_linker::<Host, HasSelf<Host>>(linker, |host| host)?;
     outbox::add_to_linker::<Host, HasSelf<Host>>(linker, |host| host)?;
@@ -71,16 +78,18 @@ pub(crate) fn store(engine: &Engine, context: &Arc<Context>, phase: &'static str
     let quotas = &context.quotas;
     let log = Log::new(context.identity.clone(), phase, quotas);
     let mut wasi = WasiCtx::builder();
-    // No arguments, no environment, no folder and an empty standard input are the builder's own defaults.
+    // No arguments, no folder and an empty standard input are the builder's own defaults, and so is no environment.
     wasi.stdout(log.output(Which::Stdout)).stderr(log.output(Which::Stderr)).allow_tcp(false).allow_udp(false);
     wasi.max_random_size(64 << 10);
     if is_pure {
         pure::configure(&mut wasi);
+    } else {
+        wasi.envs(&context.environment);
     }
     let mut table = ResourceTable::new();
     table.set_max_capacity(HANDLES_MAX);
-    let wasi = wasi.build();
-    let host = Host { limits: Limits::new(quotas), log, handling: None, context: Arc::clone(context), wasi, table };
+    let (limits, wasi, outgoing) = (Limits::new(quotas), wasi.build(), Outgoing::new(log.clone()));
+    let host = Host { limits, log, handling: None, outgoing, context: Arc::clone(context), wasi, http: WasiHttpCtx::new(), table };
     let mut store = Store::new(engine, host);
     store.limiter(|host| &mut host.limits);
     store.set_max_component_handles(HANDLES_MAX);
@@ -98,6 +107,12 @@ fn hostcall_bytes_max(quotas: &Quotas) -> usize {
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
     }
 }
 

@@ -9,10 +9,12 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, StreamErro
 use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtxBuilder, WasiView};
 
 use crate::host::Host;
+use crate::http;
 
 /// Links WASI such that nothing in it waits, reaches out, or gives an answer that depends on when, where or how often it is asked.
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
+    http::add_to_pure_linker(linker)?;
     linker.allow_shadowing(true);
     // The original waits by entering a tokio runtime, which would panic on a runtime's own thread.
     poll::add_to_linker::<Host, PureData>(linker, |host| Pure(host.ctx().table))?;
@@ -23,6 +25,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         ("wasi:sockets/tcp-create-socket@0.2.12", "create-tcp-socket"),
         ("wasi:sockets/udp-create-socket@0.2.12", "create-udp-socket"),
         ("wasi:sockets/ip-name-lookup@0.2.12", "resolve-addresses"),
+        ("wasi:http/outgoing-handler@0.2.12", "handle"),
         ("pelton:processor/outbox@0.1.0", "append"),
         ("pelton:processor/appender@0.1.0", "append"),
     ] {

@@ -113,12 +113,13 @@ impl Component {
 
     #[must_use]
     pub fn reducer(&self, identity: Identity, config: JsonObject, quotas: Quotas) -> Reducer {
-        Reducer::new(self.clone(), Context { identity: Some(identity), config, quotas })
+        Reducer::new(self.clone(), Context { identity: Some(identity), config, environment: Vec::new(), quotas })
     }
 
+    /// `environment` is what the processor sees as its environment variables.
     #[must_use]
-    pub fn effector(&self, identity: Identity, config: JsonObject, quotas: Quotas) -> Effector {
-        Effector::new(self.clone(), identity.clone(), Context { identity: Some(identity), config, quotas })
+    pub fn effector(&self, identity: Identity, config: JsonObject, environment: Vec<(String, String)>, quotas: Quotas) -> Effector {
+        Effector::new(self.clone(), identity.clone(), Context { identity: Some(identity), config, environment, quotas })
     }
 
     pub(crate) fn pure(&self) -> &StreamProcessorPre<Host> {
@@ -146,7 +147,7 @@ impl Component {
 
 /// The context of a component that is configured nowhere yet.
 fn nobody(quotas: &Quotas) -> Arc<Context> {
-    Arc::new(Context { identity: None, config: JsonObject::empty(), quotas: quotas.clone() })
+    Arc::new(Context { identity: None, config: JsonObject::empty(), environment: Vec::new(), quotas: quotas.clone() })
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

@@ -13,7 +13,7 @@ pub(crate) const EXPORT: &str = "pelton:processor/processor@0.1.*";
 
 /// Everything that a component may import. Each package and interface is linked, which is not to say that it grants anything.
 pub(crate) const GRANTED: &str = "pelton:processor/{types,context,outbox,appender}@0.1.*, and the WASI 0.2 packages wasi:cli, wasi:io, \
-                                  wasi:clocks, wasi:random, wasi:filesystem and wasi:sockets";
+                                  wasi:clocks, wasi:random, wasi:filesystem and wasi:sockets, and wasi:http/{types,outgoing-handler}@0.2.*";
 
 /// The version of the contract as hosts of another one would be told.
 pub(crate) const CONTRACT: &str = "pelton:processor@0.1";
@@ -87,6 +87,7 @@ fn features() -> WasmFeatures {
 fn is_granted(import: &str) -> bool {
     const WASI: [&str; 6] = ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:sockets/"];
     matches!(interface_of(import, "pelton:processor/", "0.1."), Some("types" | "context" | "outbox" | "appender"))
+        || matches!(interface_of(import, "wasi:http/", "0.2."), Some("types" | "outgoing-handler"))
         || WASI.iter().any(|package| interface_of(import, package, "0.2.").is_some())
 }
 
@@ -295,11 +296,18 @@ mod tests {
 
     #[test]
     fn an_interface_is_granted_by_package_and_version() {
-        for good in ["wasi:cli/stdout@0.2.0", "wasi:io/streams@0.2.12", "pelton:processor/outbox@0.1.0", "pelton:processor/types@0.1.7"] {
+        for good in [
+            "wasi:cli/stdout@0.2.0",
+            "wasi:io/streams@0.2.12",
+            "pelton:processor/outbox@0.1.0",
+            "pelton:processor/types@0.1.7",
+            "wasi:http/outgoing-handler@0.2.4",
+        ] {
             assert!(is_granted(good), "{good}");
         }
         for bad in [
-            "wasi:http/types@0.2.0",
+            "wasi:http/incoming-handler@0.2.0",
+            "wasi:http/types@0.3.0",
             "wasi:cli/stdout@0.3.0",
             "wasi:cli/stdout",
             "wasi:cli/stdout@0.2.0-rc",

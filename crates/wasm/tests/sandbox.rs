@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use pelton_model::{Digest, Event, EventType, Json, JsonObject, NewEvent, Offset, Quotas, Slug, Source, StreamPath, TenantName, Timestamp};
-use pelton_wasm::{AppendError, Appender, CallError, Component, Effector, Effects, Identity, LoadError, Reducer, Sandbox, SandboxOptions};
+use pelton_wasm::{
+    AppendError, Appender, CallError, Component, Effector, Effects, Identity, LoadError, Reducer, Sandbox, SandboxOptions, Shut,
+};
 use proptest::prelude::*;
 
 static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| Sandbox::new(&SandboxOptions::default()).unwrap());
@@ -97,13 +99,13 @@ fn recorder(refuse: Option<AppendError>) -> Arc<Recorder> {
 }
 
 fn effector(quotas: Quotas) -> Effector {
-    GUEST.effector(identity(), JsonObject::empty(), quotas)
+    GUEST.effector(identity(), JsonObject::empty(), Vec::new(), quotas)
 }
 
 /// Calls `after-append` the way the engine does: on a blocking thread of a runtime.
 fn act_on(mut effector: Effector, events: Vec<Event>, appender: Arc<Recorder>) -> Vec<Result<Effects, CallError>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let act = move || events.iter().map(|event| effector.after_append(event, &number(5), appender.clone())).collect();
+    let act = move || events.iter().map(|event| effector.after_append(event, &number(5), appender.clone(), Arc::new(Shut))).collect();
     runtime.block_on(async { tokio::task::spawn_blocking(act).await.unwrap() })
 }
 
@@ -321,7 +323,7 @@ fn an_effector_goes_on_after_every_failure() {
 
 #[test]
 fn an_effector_outside_of_a_runtime_is_the_hosts_fault() {
-    let error = effector(quotas()).after_append(&events("p")[0], &number(0), recorder(None)).unwrap_err();
+    let error = effector(quotas()).after_append(&events("p")[0], &number(0), recorder(None), Arc::new(Shut)).unwrap_err();
     assert_eq!(error.reason().code, "host-error");
 }
 
@@ -337,14 +339,14 @@ fn what_is_not_a_component_is_refused_by_name() {
 #[test]
 fn every_forbidden_import_is_listed() {
     const TEXT: &str = r#"(module
-        (import "wasi:http/types@0.2.0" "f" (func))
+        (import "wasi:keyvalue/store@0.2.0" "f" (func))
         (memory (export "memory") 1)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
         (func (export "pelton:processor/processor@0.1.0#describe") (result i32) unreachable)
         (func (export "pelton:processor/processor@0.1.0#reduce") (param i32 i32 i32 i32) (result i32) unreachable)
         (func (export "pelton:processor/processor@0.1.0#after-append") (param i32) (result i32) unreachable))"#;
     let error = load_error(&guest::component(TEXT, "greedy"), &quotas());
-    assert_eq!(error, LoadError::ForbiddenImport { imports: vec!["wasi:http/types@0.2.0".to_owned()] });
+    assert_eq!(error, LoadError::ForbiddenImport { imports: vec!["wasi:keyvalue/store@0.2.0".to_owned()] });
     assert_eq!(error.reason().code, "forbidden-import");
 }
 

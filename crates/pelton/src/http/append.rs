@@ -217,6 +217,7 @@ struct UploadQuery {
     effects_from: Option<String>,
     catch_up: Option<String>,
     include_children: Option<bool>,
+    egress: Option<String>,
     limits: Option<String>,
     wait: Option<u64>,
 }
@@ -280,6 +281,9 @@ impl UploadQuery {
         }
         if let Some(include_children) = self.include_children {
             put("includeChildren", Json::of(&include_children));
+        }
+        if let Some(egress) = self.egress {
+            put("egress", Json::of(&egress.split(',').map(str::trim).collect::<Vec<_>>()));
         }
         if let Some(limits) = self.limits {
             put("limits", parsed("limits", &limits)?);

@@ -43,6 +43,7 @@ pub const CODES: &[(&str, StatusCode, &str)] = &[
     ("no-such-stream", StatusCode::PRECONDITION_FAILED, "No such stream"),
     ("stream-exists", StatusCode::PRECONDITION_FAILED, "Stream exists"),
     ("too-many-secrets", StatusCode::CONFLICT, "Too many secrets"),
+    ("too-many-variables", StatusCode::CONFLICT, "Too many environment variables"),
     ("checkpoint-conflict", StatusCode::CONFLICT, "Checkpoint conflict"),
     ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Body too large"),
     ("event-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Event too large"),
@@ -169,6 +170,7 @@ impl From<AppendError> for Problem {
             }
             AppendError::Refused(Refusal::NoSuchStream { .. }) => Self::new("no-such-stream", detail),
             AppendError::Refused(Refusal::StreamExists { found, .. }) => Self::new("stream-exists", detail).with("found", found.get()),
+            AppendError::Refused(Refusal::TooManyVariables { max, .. }) => Self::new("too-many-variables", detail).with("max", max),
             AppendError::Refused(Refusal::StaleCheckpoint { .. } | Refusal::ScheduleChanged { .. }) => {
                 Self::new("checkpoint-conflict", detail)
             }

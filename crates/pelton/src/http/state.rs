@@ -89,6 +89,8 @@ pub struct StateBody<'a> {
     subscriptions: BTreeMap<&'a Slug, SubscriptionBody<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     transformers: BTreeMap<&'a Slug, TransformerBody<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    env: &'a BTreeMap<String, String>,
     processors: BTreeMap<&'a Slug, ProcessorBody<'a>>,
 }
 
@@ -201,6 +203,7 @@ impl<'a> StateBody<'a> {
             schedules: view.control.schedules.iter().map(|(slug, schedule)| (slug, ScheduleBody::of(schedule))).collect(),
             subscriptions: view.subscriptions.iter().map(|subscription| (&subscription.slug, SubscriptionBody::of(subscription))).collect(),
             transformers: view.transformers.iter().map(|(slug, control, cursor)| (slug, TransformerBody::of(control, *cursor))).collect(),
+            env: &view.control.env,
             processors: view.processors.iter().map(|processor| (&processor.slug, ProcessorBody::of(processor))).collect(),
         }
     }

@@ -32,7 +32,7 @@ interface exit { exit: func(status: result); }
 interface stdout { use wasi:io/streams@0.2.0.{output-stream}; get-stdout: func() -> output-stream; }
 "#;
 
-const WASI_HTTP: &str = "package wasi:http@0.2.0; interface types { f: func(); }";
+const WASI_KEYVALUE: &str = "package wasi:keyvalue@0.2.0; interface store { f: func(); }";
 
 const WORLDS: &str = r#"
 package test:guests;
@@ -47,7 +47,7 @@ world guest {
 }
 world greedy {
     include pelton:processor/stream-processor@0.1.0;
-    import wasi:http/types@0.2.0;
+    import wasi:keyvalue/store@0.2.0;
 }
 world other { export greet: func(); }
 "#;
@@ -61,7 +61,7 @@ pub fn guest() -> Vec<u8> {
 pub fn component(text: &str, world: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).expect("the contract parses");
-    for (name, text) in [("io", WASI), ("clocks", WASI_CLOCKS), ("random", WASI_RANDOM), ("cli", WASI_CLI), ("http", WASI_HTTP)] {
+    for (name, text) in [("io", WASI), ("clocks", WASI_CLOCKS), ("random", WASI_RANDOM), ("cli", WASI_CLI), ("keyvalue", WASI_KEYVALUE)] {
         resolve.push_str(format!("{name}.wit"), text).expect("the WASI of the tests parses");
     }
     let package = resolve.push_str("worlds.wit", WORLDS).expect("the worlds of the tests parse");

@@ -7,9 +7,9 @@ import (
 
 func TestAURLIsTakenApart(t *testing.T) {
 	for url, expected := range map[string][3]string{
-		"http://a":                 {"http", "a", "/"},
-		"https://a:8443/b?c=d#e":   {"https", "a:8443", "/b?c=d"},
-		"http://a?b":               {"http", "a", "/?b"},
+		"http://a":                  {"http", "a", "/"},
+		"https://a:8443/b?c=d#e":    {"https", "a:8443", "/b?c=d"},
+		"http://a?b":                {"http", "a", "/?b"},
 		"https://[::1]:80/x//y/%20": {"https", "[::1]:80", "/x//y/%20"},
 	} {
 		request, err := requestOf(Request{URL: url})

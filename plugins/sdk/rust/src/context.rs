@@ -4,6 +4,8 @@ use std::ops::Deref;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::pelton::processor::{appender, context, outbox, types};
+use crate::bindings::wasi::cli::environment::get_environment;
+use crate::http::{self, FetchError, Request, Response};
 use crate::{Error, Event, NewEvent, Result};
 
 /// How serious a log line is.
@@ -64,7 +66,7 @@ impl<'a> ReduceContext<'a> {
     }
 }
 
-/// What `after_append` may reach: all of [`ReduceContext`], and appending.
+/// What `after_append` may reach: all of [`ReduceContext`], appending, HTTP and the stream's environment variables.
 ///
 /// `to` in the functions below is an absolute path (`/orders`), or one relative to the stream of the event being handled
 /// (`./below`, `../beside`).
@@ -103,6 +105,30 @@ impl<'a> EffectContext<'a> {
     /// [`append_now`](Self::append_now) to another stream.
     pub fn append_now_to(&self, to: &str, event: NewEvent) -> Result<Event, AppendError> {
         self.common.host.append_now(Some(to), event.into_wit()?)
+    }
+
+    /// Sends a request and reads all of the response, whatever its status. Redirects are answers too: each new request asks the host anew.
+    ///
+    /// What the host does not let out, and what does not come back, is a [`FetchError`].
+    pub fn fetch(&self, request: Request) -> Result<Response, FetchError> {
+        match self.common.host.pretender() {
+            Some(pretender) => pretender.fetch(&request),
+            None => http::send(&request),
+        }
+    }
+
+    /// What stands for the value of a secret of the tenant in the header of a request. The host puts the value there on the way out, if the secret
+    /// lists the host that the request goes to; the processor never holds it.
+    pub fn secret(&self, name: &str) -> String {
+        format!("{{{{secret:{name}}}}}")
+    }
+
+    /// The value of an environment variable, which events of the stream set. Without a variable of this name, `None`.
+    pub fn env(&self, name: &str) -> Option<String> {
+        match self.common.host.pretender() {
+            Some(pretender) => pretender.env(name),
+            None => get_environment().into_iter().find(|(known, _)| known == name).map(|(_, value)| value),
+        }
     }
 }
 
@@ -170,6 +196,18 @@ pub(crate) trait Host {
     fn log(&self, level: Level, message: &str);
     fn append(&self, to: Option<&str>, event: types::NewEvent) -> Result<(), AppendError>;
     fn append_now(&self, to: Option<&str>, event: types::NewEvent) -> Result<Event, AppendError>;
+
+    /// Who answers for WASI in a native test. Calls of WASI itself are no methods of this trait: through it they would be part of every
+    /// component, used or not.
+    fn pretender(&self) -> Option<&dyn Pretender> {
+        None
+    }
+}
+
+/// In place of WASI.
+pub(crate) trait Pretender {
+    fn fetch(&self, request: &Request) -> Result<Response, FetchError>;
+    fn env(&self, name: &str) -> Option<String>;
 }
 
 /// The host that runs the component.

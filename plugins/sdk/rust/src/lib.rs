@@ -88,6 +88,8 @@
 //!   recorded), no randomness, and ordered maps rather than hashed ones, so that the JSON text is the same each time too.
 //! - **`after_append` may run twice** for one event, after a crash or an error. What it appends with
 //!   [`EffectContext::append`] is recorded once all the same.
+//! - **The world is behind a gate.** [`EffectContext::fetch`] sends what the operator of the host and the processor's `egress` both allow, and
+//!   [`EffectContext::secret`] stands for a value that the host fills in on the way out. A processor that uses neither has no import of WASI.
 //! - **Errors carry their reason.** `?` turns every [`std::error::Error`] with all its causes into an [`Error`], which the
 //!   host shows when it parks the processor. A panic is logged with its place in the source, then ends the instance.
 
@@ -95,6 +97,7 @@ mod context;
 mod error;
 mod event;
 mod glue;
+mod http;
 mod manifest;
 mod processor;
 pub mod testing;
@@ -102,6 +105,7 @@ pub mod testing;
 pub use context::{AppendError, EffectContext, Level, ReduceContext};
 pub use error::{Error, Result};
 pub use event::{Event, NewEvent, Source};
+pub use http::{FetchError, Request, Response};
 pub use manifest::Manifest;
 pub use processor::Processor;
 
@@ -119,7 +123,8 @@ pub mod __private {
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../../wit",
-        world: "stream-processor",
+        world: "stream-processor-wasi",
+        generate_all,
         pub_export_macro: true,
         export_macro_name: "__export_component",
         default_bindings_module: "pelton_sdk::bindings",

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use crate::bindings::pelton::processor::types;
-use crate::context::{AppendError, Host as Imports, Level};
+use crate::context::{AppendError, Host as Imports, Level, Pretender};
+use crate::http::{FetchError, Request, Response};
 use crate::{Error, Event, Processor, Result, Value, glue};
 
 /// A stream with one processor attached, in memory.
@@ -33,6 +34,18 @@ impl<P: Processor> Host<P> {
     /// With this configuration.
     pub fn config(mut self, config: Value) -> Host<P> {
         self.imports.config = config.to_string();
+        self
+    }
+
+    /// With this environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Host<P> {
+        self.imports.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Answers the requests that the processor sends, which are denied otherwise. Secrets are still their placeholders here.
+    pub fn on_fetch(mut self, answer: impl Fn(&Request) -> Result<Response, FetchError> + 'static) -> Host<P> {
+        self.imports.answer = Some(Box::new(answer));
         self
     }
 
@@ -106,9 +119,13 @@ pub struct Appended {
     pub at_once: bool,
 }
 
+type Answer = dyn Fn(&Request) -> Result<Response, FetchError>;
+
 #[derive(Default)]
 struct Recorder {
     config: String,
+    env: Vec<(String, String)>,
+    answer: Option<Box<Answer>>,
     appended: RefCell<Vec<Appended>>,
     log: RefCell<Vec<(Level, String)>>,
 }
@@ -162,5 +179,22 @@ impl Imports for Recorder {
             created_at: 1_700_000_000_000,
             source: None,
         }))
+    }
+
+    fn pretender(&self) -> Option<&dyn Pretender> {
+        Some(self)
+    }
+}
+
+impl Pretender for Recorder {
+    fn fetch(&self, request: &Request) -> Result<Response, FetchError> {
+        match &self.answer {
+            Some(answer) => answer(request),
+            None => Err(FetchError::Denied(format!("{} {}", request.method(), request.url()))),
+        }
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     }
 }
