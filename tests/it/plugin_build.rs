@@ -128,7 +128,7 @@ fn a_crate_that_exports_nothing_is_told_what_it_lacks() {
     let source = project.join("src/lib.rs");
     let text = fs::read_to_string(&source).unwrap();
     fs::write(&source, text.replace("pelton_sdk::export!(NoExport);", "")).unwrap();
-    mentions(&fails(1, &mut pelton(&project, &["plugin", "build"])), &["Cargo.toml", "pelton_sdk::export!"]);
+    mentions(&fails(1, &mut pelton(&project, &["plugin", "build"])), &["src/lib.rs: ", "pelton_sdk::export!"]);
     fs::write(&source, "#![no_std]\n").unwrap();
     let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap().replace("crate-type = [\"cdylib\"]", "");
     fs::write(project.join("Cargo.toml"), manifest).unwrap();

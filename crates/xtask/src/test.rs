@@ -37,6 +37,9 @@ pub fn test(filter: &[String]) -> Result<()> {
     plugins.args(["test", "--locked", "--target-dir"]).arg(run::target().join("guest-native")).current_dir(run::root().join("plugins"));
     run::run(&mut plugins)?;
 
+    run::step("testing the SDK for Python");
+    python::test_sdk()?;
+
     run::step("testing xtask");
     run::run(Command::new("cargo").args(["test", "--package", "xtask"]).current_dir(run::root()))
 }

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import socket
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -193,8 +194,14 @@ else:
         return urllib3.HTTPResponse(answer.body, headers, answer.status, reason=reason, preload_content=False, decode_content=False)
 
 
+def _no_sockets(*_: Any, **__: Any) -> Any:
+    raise OSError("a processor has no sockets; use urllib.request, requests, or httpx with pelton.http.Transport")
+
+
 def install() -> None:
     """Makes `urllib.request.urlopen`, and `requests` where it is there, use wasi:http; done when a component is built."""
+    # What opens sockets itself would trap at the look-up of a name.
+    socket.getaddrinfo = _no_sockets
     urllib.request.install_opener(urllib.request.build_opener(Handler))
     if "Adapter" in globals():
         requests.adapters.HTTPAdapter.send = Adapter.send  # type: ignore[method-assign]

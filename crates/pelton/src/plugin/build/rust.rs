@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pelton_model::Quotas;
+use pelton_wasm::LoadError;
 use serde::Deserialize;
 
 use super::{Build, encode, tool};
@@ -37,13 +39,14 @@ pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
         Failure::new(1, format!("{}: the package makes no WebAssembly; add `[lib]` with `crate-type = [\"cdylib\"]`", cargo_toml(build)))
     })?;
     let bytes = std::fs::read(&module).map_err(|error| Failure::new(1, format!("{}: {error}", module.display())))?;
-    if !wit_types_are_in(&bytes) {
-        return Err(Failure::new(
-            1,
-            format!("{}: the crate exports no processor; it must have `pelton_sdk::export!(…)` in it", cargo_toml(build)),
-        ));
+    let component = encode(&bytes, &[])?;
+    match pelton_wasm::verify(&component, &Quotas::default()) {
+        Err(LoadError::MissingExport { .. }) => {
+            let source = build.project.root.join("src/lib.rs");
+            Err(Failure::new(1, format!("{}: the crate exports no processor; write `pelton_sdk::export!(…);` in it", source.display())))
+        }
+        _ => Ok(component),
     }
-    encode(&bytes, &[])
 }
 
 fn cargo_toml(build: &Build<'_>) -> String {
@@ -117,10 +120,4 @@ fn errors_of(stderr: &str) -> String {
     let is_problem = |line: &str| line.starts_with("error") || line.starts_with("warning");
     let lines = stderr.lines().skip_while(|line| !is_problem(line));
     lines.map(|line| format!("{line}\n")).collect()
-}
-
-/// wit-bindgen leaves the types in a section of its own.
-fn wit_types_are_in(module: &[u8]) -> bool {
-    const SECTION: &[u8] = b"component-type";
-    module.windows(SECTION.len()).any(|window| window == SECTION)
 }

@@ -1,5 +1,6 @@
 //! Files of events that a plugin is tested on.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pelton_model::{Event, EventType, IdempotencyKey, Json, JsonObject, Offset, Slug, Source, StreamPath, Timestamp};
@@ -13,6 +14,8 @@ pub struct Case {
     pub path: PathBuf,
     pub description: Option<String>,
     pub config: JsonObject,
+    /// What `after-append` finds in its environment.
+    pub environment: BTreeMap<String, String>,
     pub slug: Slug,
     pub stream: StreamPath,
     pub events: Vec<Event>,
@@ -28,6 +31,8 @@ const EPOCH_MILLIS: u64 = 1_700_000_000_000;
 struct Written {
     description: Option<String>,
     config: Option<JsonObject>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
     slug: Option<Slug>,
     stream_path: Option<StreamPath>,
     events: Vec<Box<RawValue>>,
@@ -94,6 +99,7 @@ impl Case {
             path: path.to_owned(),
             description: written.description,
             config: written.config.unwrap_or_else(JsonObject::empty),
+            environment: written.environment,
             slug: written.slug.unwrap_or_else(|| Slug::from_checked("test")),
             stream,
             events,
@@ -109,7 +115,7 @@ impl Case {
 
 /// An object with `events`, or the events alone.
 fn of_json(json: &Json) -> Result<Written, String> {
-    let only = |events| Written { description: None, config: None, slug: None, stream_path: None, events };
+    let only = |events| Written { description: None, config: None, environment: BTreeMap::new(), slug: None, stream_path: None, events };
     let wrong = |error: serde_json::Error| error.to_string();
     match json.kind() {
         "array" => json.to().map(only).map_err(wrong),

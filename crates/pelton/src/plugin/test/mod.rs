@@ -1,14 +1,16 @@
 //! `pelton plugin test`: a plugin on files of events, without a server.
 
 mod case;
+mod gate;
 mod log;
 mod stage;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
-use pelton_model::{Json, JsonObject, Quotas};
+use pelton_model::{EgressRule, Json, JsonObject, Quotas};
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
@@ -31,6 +33,9 @@ pub struct Options {
     /// Write what happens as what is expected.
     #[arg(long)]
     update: bool,
+    /// HTTP that it may send, `[METHOD:]SCHEME://HOST[:PORT]`; once for each rule. None unless given.
+    #[arg(long, value_name = "RULE")]
+    allow_http: Vec<EgressRule>,
     #[command(flatten)]
     cache: CompileCache,
 }
@@ -65,6 +70,7 @@ pub fn run(format: Format, options: &Options) -> Result<(), Failure> {
     let (path, named) = sorted_out(options);
     let files = files(path, &named)?;
     let cases = files.iter().map(|file| Case::read(file)).collect::<Result<Vec<_>, _>>()?;
+    let gate = gate::gate(&options.allow_http)?;
     let log = Log::gather();
     let quotas = Quotas::default();
     let plugin = Plugin::load(path, &options.cache, &quotas)?;
@@ -75,7 +81,7 @@ pub fn run(format: Format, options: &Options) -> Result<(), Failure> {
     }
     let mut failed = Vec::new();
     for case in &cases {
-        let stage = Stage { plugin: &plugin, case, quotas: &quotas, log: &log, runtime: &runtime };
+        let stage = Stage { plugin: &plugin, case, quotas: &quotas, log: &log, runtime: &runtime, gate: Arc::clone(&gate) };
         let steps = stage.play();
         let split = stage.split(&steps);
         let verdict = compare(case, &plugin, &steps, options.update)?;
@@ -260,8 +266,8 @@ fn told_case(format: Format, case: &Case, steps: &[Played], split: &Result<usize
         Ok(0) => {}
         Ok(count) => text.push_str(&format!("  {good}ok{reset} reduce gives the same state in {count} other splits into calls\n")),
         Err(unequal) => text.push_str(&format!(
-            "  {bad}not ok{reset} reduce of events {} to {} in one call gives another state than of one after the other; nothing may be kept in memory \
-             between calls\n{}",
+            "  {bad}not ok{reset} reduce depends on how events are split into calls: one call with the events {} to {} gives another state than they do one \
+             by one; nothing may be kept in memory between calls\n{}",
             unequal.first,
             unequal.last,
             match &unequal.found {

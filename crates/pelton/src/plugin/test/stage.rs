@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pelton_model::{Event, IdempotencyKey, Json, JsonObject, NewEvent, Offset, Quotas, Reason, StreamPath, TenantName, Timestamp};
-use pelton_wasm::{AppendError, Appender, CallError, Identity, Reducer};
+use pelton_wasm::{AppendError, Appender, CallError, Effector, Gate, Identity, Reducer};
 use serde::Serialize;
 
 use super::case::Case;
@@ -101,6 +101,7 @@ pub struct Stage<'a> {
     pub quotas: &'a Quotas,
     pub log: &'a Log,
     pub runtime: &'a tokio::runtime::Runtime,
+    pub gate: Arc<dyn Gate>,
 }
 
 impl Stage<'_> {
@@ -110,7 +111,7 @@ impl Stage<'_> {
         let streams = Arc::new(Streams::new(self.case));
         let mut state = self.plugin.manifest.initial_state.clone();
         let mut reducer = self.reducer();
-        let mut effector = self.plugin.component.effector(self.identity(), self.case.config.clone(), self.quotas.clone());
+        let mut effector = self.effector();
         let _inside = self.runtime.enter();
         let play = |event: &Event| {
             let (offset, event_type) = (event.offset, event.event_type.as_str().to_owned());
@@ -125,7 +126,7 @@ impl Stage<'_> {
                 Ok((next, used)) => {
                     (state, fuel.reduce) = (next, used);
                     streams.begin(event);
-                    let effects = effector.after_append(event, &state, Arc::clone(&streams) as Arc<dyn Appender>);
+                    let effects = effector.after_append(event, &state, Arc::clone(&streams) as Arc<dyn Appender>, Arc::clone(&self.gate));
                     appends = streams.take();
                     match effects {
                         Ok(effects) => {
@@ -190,6 +191,11 @@ impl Stage<'_> {
 
     fn reducer(&self) -> Reducer {
         self.plugin.component.reducer(self.identity(), self.case.config.clone(), self.quotas.clone())
+    }
+
+    fn effector(&self) -> Effector {
+        let environment = self.case.environment.clone().into_iter().collect();
+        self.plugin.component.effector(self.identity(), self.case.config.clone(), environment, self.quotas.clone())
     }
 
     fn identity(&self) -> Identity {

@@ -1,8 +1,7 @@
 """What this processor is for.
 
 - state: `{"count": <pings so far>}`
-- a ping's payload: `{"message"?: any JSON}`
-- a pong's payload: `{"to": <offset of the ping>, "count": <pings up to that one>, "message"?: <the ping's>}`
+- a pong's payload: `{"to": <offset of the ping>, "count": <pings up to that one>}`
 """
 
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ class State:
 
 
 class PluginName(Processor[State]):
+    """Answers each ping with a pong, and counts them."""
+
     name = "plugin-name"
     version = "0.1.0"
-    description = "Answers each ping with a pong, and counts them."
     consumes = ["ping"]
     emits = ["pong"]
 
@@ -26,7 +26,5 @@ class PluginName(Processor[State]):
         state.count += 1
 
     def after_append(self, event: Event, state: State, context: EffectContext) -> None:
-        pong = {"to": event.offset, "count": state.count}
-        if "message" in event.payload:
-            pong["message"] = event.payload["message"]
-        context.append("pong", pong)
+        context.info(f"ping {state.count}")
+        context.append("pong", {"to": event.offset, "count": state.count})
