@@ -8,6 +8,7 @@ mod docs;
 mod gallery;
 mod guest;
 mod js_types;
+mod node;
 mod plugins;
 mod projects;
 mod python;
@@ -57,10 +58,10 @@ enum Command {
         /// Only these; all of them when none is named
         names: Vec<String>,
     },
-    /// Install the toolchains of the languages other than Rust into target/toolchains, and print the folders for the PATH
-    Toolchains,
     /// Write the TypeScript declarations of the contract, plugins/sdk/js/types/wit.d.ts
     JsTypes,
+    /// Install the toolchains of the languages other than Rust into target/toolchains, and print the folders for the PATH
+    Toolchains,
     /// Install the GitHub webhook payloads that the github-triage example is run on, and print their folder
     WebhookExamples,
 }
@@ -84,11 +85,11 @@ fn execute(command: Command) -> Result<()> {
         Command::Gallery => gallery::write(),
         Command::Conformance { languages } => conformance::conformance(&languages),
         Command::Plugins { names } => plugins::build(&names),
+        Command::JsTypes => js_types::write(),
         Command::Toolchains => {
             println!("{}", python::ensure_python_tools()?.display());
             Ok(())
         }
-        Command::JsTypes => js_types::write(),
         Command::WebhookExamples => {
             println!("{}", webhooks::ensure_webhook_examples()?.display());
             Ok(())

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::cases::{Case, Difference, Report};
-use crate::{python, run};
+use crate::{node, python, run};
 
 /// The file that says in which language a project is, and the language's folder in `plugins/sdk`.
 const LANGUAGES: [(&str, &str); 4] = [("package.json", "js"), ("pyproject.toml", "python"), ("go.mod", "go"), ("compile_flags.txt", "c")];
@@ -92,6 +92,7 @@ impl Project {
 impl Tools {
     /// Builds Pelton, and installs the toolchains of all languages.
     pub fn ensure() -> Result<Tools> {
+        node::ensure_node_tools()?;
         let path = vec![python::ensure_python_tools()?];
         Ok(Tools { pelton: pelton()?, path })
     }

@@ -3,7 +3,6 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
@@ -21,8 +20,7 @@ const ENTRIES = ["src/processor.ts", "src/processor.js", "src/index.ts", "src/in
  * @property {string} wit the folder of the contract
  * @property {string} entry relative to the folder
  * @property {"quickjs" | "starlingmonkey"} engine
- * @property {(name: string) => any} tool loads a package as the project sees it
- * @property {(name: string) => string} path where a file of a package is, as the project sees it
+ * @property {(name: string) => string} packageFolder where a package is that the project has installed
  */
 
 try {
@@ -66,16 +64,23 @@ function project(folder, wit) {
   }
   const engine = pelton.engine ?? "quickjs";
   if (!(engine in ENGINES)) throw new BuildError(`package.json: "pelton": { "engine" } is ${JSON.stringify(engine)}; it can be "quickjs" or "starlingmonkey"`);
-  const require = createRequire(manifest);
-  const found = (/** @type {string} */ name, /** @type {(name: string) => any} */ by) => {
-    try {
-      return by(name);
-    } catch (/** @type {any} */ error) {
-      if (error?.code !== "MODULE_NOT_FOUND") throw error;
-      throw new BuildError(`the package ${name} is not installed: list it under devDependencies of ${manifest} and run npm install`);
-    }
-  };
-  return { folder, wit, entry, engine, tool: (name) => found(name, require), path: (name) => found(name, require.resolve) };
+  return { folder, wit, entry, engine, packageFolder: (name) => packageFolder(folder, name) };
+}
+
+/**
+ * The project's own folder comes first, then those above it, as Node.js looks for packages.
+ *
+ * @param {string} folder
+ * @param {string} name
+ * @returns {string}
+ */
+function packageFolder(folder, name) {
+  for (let at = folder; ; at = dirname(at)) {
+    const found = join(at, "node_modules", name);
+    if (existsSync(join(found, "package.json"))) return found;
+    if (at === dirname(at)) break;
+  }
+  throw new BuildError(`the package ${name} is not installed: list it under devDependencies of ${join(folder, "package.json")} and run npm install`);
 }
 
 /** @param {string} file */
@@ -88,13 +93,13 @@ function parsed(file) {
 }
 
 /** @param {Project} project */
-function checkTypes({ folder, entry, path }) {
+function checkTypes({ folder, entry, packageFolder }) {
   if (!existsSync(join(folder, "tsconfig.json"))) {
     if (entry.endsWith(".ts")) throw new BuildError(`tsconfig.json not found in ${folder}: a TypeScript project has one, so that its types are checked`);
     return;
   }
   say("checking types");
-  const tsc = join(dirname(path("typescript/package.json")), "bin/tsc");
+  const tsc = join(packageFolder("typescript"), "bin/tsc");
   const checked = spawnSync(process.execPath, [tsc, "--noEmit", "--pretty", "false", "--project", "tsconfig.json"], { cwd: folder, encoding: "utf8" });
   if (checked.status !== 0) throw new BuildError(`${checked.stdout}${checked.stderr}`.trimEnd());
 }

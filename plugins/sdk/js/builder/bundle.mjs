@@ -1,5 +1,6 @@
 // From the sources to one script, by esbuild.
 
+import { createRequire } from "node:module";
 import { join, relative } from "node:path";
 
 import { lineMap } from "./linemap.mjs";
@@ -11,6 +12,7 @@ const SDK = join(import.meta.dirname, "..");
  * @typedef {object} Bundle
  * @property {string} script
  * @property {string[]} imports the interfaces that it imports
+ * @property {import("../src/places.js").LineMap} map
  */
 
 /** How each engine wants its script. */
@@ -29,7 +31,7 @@ const OPTIONS = {
  */
 export async function bundle(project) {
   say("bundling");
-  const esbuild = project.tool("esbuild");
+  const esbuild = createRequire(import.meta.url)(project.packageFolder("esbuild"));
   // The SDK comes first, since it replaces what the sources may use while they load.
   const contents = `import { processor as make } from ${JSON.stringify(join(SDK, "src", `${project.engine}.js`))};
 import definition from ${JSON.stringify(`./${project.entry}`)};
@@ -62,7 +64,8 @@ export const processor = make(definition);`;
   const map = lineMap(JSON.parse(outputOf(built, ".map")), isAuthors(project.folder));
   return {
     // On one line, so that it moves no other.
-    script: script.replace(JSON.stringify("pelton:line-map"), JSON.stringify(map)),
+    script: script.replace(JSON.stringify("pelton:line-map"), () => JSON.stringify(map)),
+    map,
     imports: Object.values(built.metafile.outputs).flatMap((/** @type {any} */ output) => output.imports.map((/** @type {any} */ { path }) => path)),
   };
 }
@@ -83,7 +86,7 @@ function outputOf(built, suffix) {
 function isAuthors(folder) {
   return (/** @type {string} */ source) => {
     const path = join(folder, source);
-    const inside = !path.startsWith(SDK) && !path.includes("/node_modules/") && !source.startsWith("pelton:");
+    const inside = !path.startsWith(SDK) && !source.includes("node_modules/") && !source.startsWith("pelton:");
     return inside ? relative(folder, path) : null;
   };
 }

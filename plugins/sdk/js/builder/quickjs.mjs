@@ -1,24 +1,25 @@
 // From the script to a component with QuickJS inside.
 
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { BuildError, say } from "./say.mjs";
+import { notLoaded, say } from "./say.mjs";
 
 /**
  * @param {import("./build.mjs").Project} project
  * @param {import("./bundle.mjs").Bundle} bundle
  * @returns {Promise<Buffer>}
  */
-export async function quickjs(project, { script, imports }) {
+export async function quickjs(project, { script, imports, map }) {
   say("componentizing with QuickJS");
-  const { componentize } = project.tool("componentize-qjs");
+  const { componentize } = createRequire(import.meta.url)(project.packageFolder("componentize-qjs"));
   const folder = mkdtempSync(join(tmpdir(), "pelton-"));
   try {
     const witPath = world(folder, project.wit, imports);
     const { component } = await componentize({ witPath, jsSource: script, world: "component", sync: true }).catch((/** @type {any} */ error) => {
-      throw new BuildError(`the processor does not load: ${error.message}`);
+      throw notLoaded(error, map);
     });
     return withStandardNames(component);
   } finally {

@@ -1,3 +1,5 @@
+import { frames } from "../src/errors.js";
+
 /** What is wrong, in words for the author of the project. */
 export class BuildError extends Error {}
 
@@ -8,4 +10,18 @@ export class BuildError extends Error {}
  */
 export function say(what) {
   console.error(what);
+}
+
+/**
+ * What a componentizer says about a script that throws while it loads, with the places of the sources.
+ *
+ * @param {any} error
+ * @param {import("../src/places.js").LineMap} map
+ */
+export function notLoaded(error, map) {
+  const text = String(error?.message ?? error);
+  // QuickJS's tells first how it got there.
+  const reason = text.split("module evaluation: ").at(-1) ?? text;
+  const [message, ...stack] = reason.trim().split(/\n(?=\s*at |\s*[^\s(]*@)/);
+  return new BuildError([`the processor does not load: ${message}`, ...frames(stack.join("\n"), map)].join("\n"));
 }

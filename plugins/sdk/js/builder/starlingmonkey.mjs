@@ -5,22 +5,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-import { BuildError, say } from "./say.mjs";
+import { notLoaded, say } from "./say.mjs";
 
 /**
  * @param {import("./build.mjs").Project} project
  * @param {import("./bundle.mjs").Bundle} bundle
  * @returns {Promise<Buffer>}
  */
-export async function starlingmonkey(project, { script }) {
+export async function starlingmonkey(project, { script, map }) {
   say("componentizing with StarlingMonkey");
-  const { componentize } = await import(pathToFileURL(project.path("@bytecodealliance/componentize-js")).href);
+  const { componentize } = await import(pathToFileURL(join(project.packageFolder("@bytecodealliance/componentize-js"), "src/componentize.js")).href);
   const folder = mkdtempSync(join(tmpdir(), "pelton-"));
   try {
     const sourcePath = join(folder, "processor.js");
     writeFileSync(sourcePath, script);
-    const { component } = await componentize({ sourcePath, witPath: project.wit, worldName: "stream-processor-wasi" }).catch((/** @type {any} */ error) => {
-      throw new BuildError(`the processor does not load: ${error.message}`);
+    const options = { sourcePath, witPath: project.wit, worldName: "stream-processor-wasi", disableFeatures: ["fetch-event"] };
+    const { component } = await componentize(options).catch((/** @type {any} */ error) => {
+      throw notLoaded(error, map);
     });
     return Buffer.from(component);
   } finally {

@@ -78,7 +78,7 @@ function fold(definition, state, event, context) {
 
 /** @param {any} definition */
 function describe({ name, version, description, consumes, emits, initialState, stateVersion }) {
-  return stringifyJson({ name, version, description, consumes, emits, initialState, stateVersion: stateVersion ?? 1 });
+  return stringifyJson({ name, version, description, consumes, emits, stateVersion: stateVersion ?? 1, initialState });
 }
 
 /** @param {any} definition */

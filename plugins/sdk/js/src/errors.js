@@ -49,13 +49,14 @@ const FRAME = /^\s*(?:at\s+)?(?:(?<name>[^@(]*?)\s*[@(])?(?<file>[^@()]*?):(?<li
  * The frames of the author's own files, as in the sources; where the bundle has no map, all frames as they are.
  *
  * @param {string} stack
+ * @param {import("./places.js").LineMap} [map]
  */
-function frames(stack) {
+export function frames(stack, map) {
   const found = [];
   for (const line of stack.split("\n")) {
     const { name, line: number } = FRAME.exec(line)?.groups ?? {};
     if (number === undefined) continue;
-    const source = sourceOf(Number(number));
+    const source = sourceOf(Number(number), map);
     if (source === undefined) {
       found.push(`    at ${line.trim().replace(/^at /, "")}`);
     } else if (source !== null) {

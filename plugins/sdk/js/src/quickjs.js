@@ -1,7 +1,7 @@
 // The component on QuickJS. The engine runs no promise jobs in a synchronous component, so promises and the loop that drives them are the
 // SDK's own; the build lowers `async` functions to generators, which use the Promise of the global object.
 
-import "./web/promise.js";
+import "./web/install.js";
 
 import * as appender from "pelton:processor/appender@0.1.0";
 import * as contextImports from "pelton:processor/context@0.1.0";

@@ -19,9 +19,9 @@ interface Console {
 declare var console: Console;
 
 /** Numbers of timers; a timer that is still running when `afterAppend` ends is dropped. Delays are milliseconds. */
-declare function setTimeout<Values extends unknown[]>(callback: (...values: Values) => void, delayMs?: number, ...values: Values): number;
+declare function setTimeout(callback: (...values: any[]) => void, delayMs?: number, ...values: any[]): number;
 declare function clearTimeout(id: number | undefined): void;
-declare function setInterval<Values extends unknown[]>(callback: (...values: Values) => void, delayMs?: number, ...values: Values): number;
+declare function setInterval(callback: (...values: any[]) => void, delayMs?: number, ...values: any[]): number;
 declare function clearInterval(id: number | undefined): void;
 declare function queueMicrotask(callback: () => void): void;
 

@@ -1,11 +1,12 @@
-//! JavaScript and TypeScript: esbuild bundles, componentize-qjs puts the bundle into a QuickJS that is a component.
+//! JavaScript and TypeScript. The builder is part of the SDK and runs on the project's own Node.js: it checks types, bundles, and puts the bundle into an
+//! engine that is a component.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Build, World, tool};
+use super::{Build, tool};
 use crate::cli::Failure;
 
 pub fn name(package_json: &str) -> Option<String> {
@@ -14,50 +15,68 @@ pub fn name(package_json: &str) -> Option<String> {
 }
 
 pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
-    let root = &build.project.root;
-    let entry = entry(build)?;
+    let node = program("node")?;
     install(build)?;
-    let (bundle, output) = (build.scratch()?.join("bundle.js"), build.scratch()?.join("component.wasm"));
-    let mut esbuild = Command::new(tool_of(build, "esbuild")?);
-    esbuild.arg(root.join(entry)).args(["--bundle", "--format=esm", "--external:pelton:*", "--external:wasi:*", "--log-level=warning"]);
-    build.run(esbuild.arg(format!("--outfile={}", bundle.display())))?;
-    let mut componentize = Command::new(tool_of(build, "componentize-qjs")?);
-    componentize.arg("--sync").arg("-w").arg(build.wit()).args(["-n", World::Wasi.name()]);
-    build.run(componentize.arg("-j").arg(&bundle).arg("-o").arg(&output))?;
+    let output = build.scratch()?.join("component.wasm");
+    let mut builder = Command::new(node);
+    builder.arg(build.sdk().join("builder/build.mjs")).arg("--project").arg(&build.project.root);
+    builder.arg("--wit").arg(build.wit()).arg("--out").arg(&output);
+    let ended = build.try_run(&mut builder)?;
+    if !ended.success {
+        let found = String::from_utf8_lossy(&ended.said.stdout);
+        // Without a finding it is the builder itself that failed.
+        return Err(if found.trim().is_empty() {
+            tool::pass_on(&ended.said.stderr);
+            tool::failed(&builder, &ended)
+        } else {
+            Failure::new(1, found.trim_end().to_owned())
+        });
+    }
     std::fs::read(&output).map_err(|error| Failure::new(1, format!("{}: {error}", output.display())))
 }
 
-/// `"pelton": { "entry": … }` of package.json.
-fn entry(build: &Build<'_>) -> Result<String, Failure> {
-    let file = build.project.root.join("package.json");
-    let text = std::fs::read_to_string(&file)?;
-    let package: Value = serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-    let entry = package["pelton"]["entry"].as_str();
-    entry.map(str::to_owned).ok_or_else(|| {
-        Failure::usage(format!(
-            "{}: expected `\"pelton\": {{ \"entry\": \"src/processor.js\" }}`, which says where the processor is",
-            file.display()
-        ))
-    })
-}
-
-/// Installs what the project declares, where that is not installed.
+/// Installs what the project declares, where some of that is not installed.
 fn install(build: &Build<'_>) -> Result<(), Failure> {
-    if tool::upward(&build.project.root, "node_modules/.bin/esbuild").is_some() {
+    let root = &build.project.root;
+    if declared(root)?.iter().all(|package| tool::upward(root, &format!("node_modules/{package}/package.json")).is_some()) {
         return Ok(());
     }
-    let npm = tool::on_path("npm").ok_or_else(|| {
-        Failure::new(1, "npm is not installed; it comes with Node.js 20 or newer (https://nodejs.org; Debian: apt install nodejs npm)")
-    })?;
-    let is_locked = build.project.root.join("package-lock.json").is_file();
-    let mut command = Command::new(npm);
+    let is_locked = root.join("package-lock.json").is_file();
+    let mut command = Command::new(program("npm")?);
     command.arg(if is_locked { "ci" } else { "install" }).args(["--no-audit", "--no-fund", "--loglevel=error"]);
     build.run(&mut command).map(drop)
 }
 
-fn tool_of(build: &Build<'_>, name: &str) -> Result<PathBuf, Failure> {
-    tool::upward(&build.project.root, &format!("node_modules/.bin/{name}")).ok_or_else(|| {
-        let file = build.project.root.join("package.json");
-        Failure::new(1, format!("{name} is not installed; name it among the devDependencies of {} and run `npm install`", file.display()))
-    })
+/// The packages that the project's package.json names.
+fn declared(root: &Path) -> Result<Vec<String>, Failure> {
+    let file = root.join("package.json");
+    let package: Value =
+        serde_json::from_str(&std::fs::read_to_string(&file)?).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+    let names = |field: &str| package[field].as_object().into_iter().flat_map(|packages| packages.keys().cloned()).collect::<Vec<_>>();
+    Ok([names("dependencies"), names("devDependencies")].concat())
+}
+
+fn program(name: &str) -> Result<PathBuf, Failure> {
+    let missing = format!("{name} is not installed; it comes with Node.js, version 20 or newer (https://nodejs.org; Debian: apt install nodejs npm)");
+    tool::on_path(name).ok_or_else(|| Failure::new(1, missing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_kinds_of_dependencies_are_installed() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"{ "dependencies": { "a": "1" }, "devDependencies": { "@b/c": "file:x" }, "peerDependencies": { "d": "1" } }"#;
+        std::fs::write(folder.path().join("package.json"), text).unwrap();
+        assert_eq!(declared(folder.path()).unwrap(), ["a", "@b/c"]);
+    }
+
+    #[test]
+    fn a_package_file_that_is_no_json_says_where() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("package.json"), "{").unwrap();
+        assert!(declared(folder.path()).unwrap_err().to_string().contains("package.json: EOF"));
+    }
 }

@@ -76,19 +76,13 @@ function take(desk: Desk, { event, action, repository, subject }: Delivery): voi
   const shelf = subject.kind === "issue" ? desk.openIssues : desk.openPullRequests;
   const gone = action === "closed" || action === "deleted" || action === "transferred";
   // GitHub's word on the state counts more than the name of the action: deliveries overtake each other.
-  if (subject.of.state === "open" && !gone) (shelf[repository] ??= {})[subject.of.number] = open(subject.of);
+  if (subject.of.state === "open" && !gone) put(shelf, repository, { ...at(shelf, repository), [subject.of.number]: open(subject.of) });
   // `pinned`, for one, comes without a state and with less than is known already.
   else if (subject.of.state === "closed" || gone) remove(shelf, repository, subject.of.number);
 }
 
-/** Names come from outside: `__proto__` is one like any other. */
-function count(tally: Tally, name: string): void {
-  const before = Object.hasOwn(tally, name) ? tally[name]! : 0;
-  Object.defineProperty(tally, name, { value: before + 1, configurable: true, enumerable: true, writable: true });
-}
-
 function remove(shelf: Shelf, repository: string, number: number): void {
-  const open = shelf[repository];
+  const open = at(shelf, repository);
   if (open === undefined) return;
   delete open[number];
   if (Object.keys(open).length === 0) delete shelf[repository];
@@ -96,4 +90,18 @@ function remove(shelf: Shelf, repository: string, number: number): void {
 
 function open({ title, user, created_at, labels }: Subject): Open {
   return { title, author: user?.login ?? null, createdAt: created_at, labels: labels.map(({ name }) => name) };
+}
+
+function count(tally: Tally, name: string): void {
+  put(tally, name, (at(tally, name) ?? 0) + 1);
+}
+
+// Names come from outside: `__proto__` is one like any other.
+
+function at<T>(map: { [name: string]: T }, name: string): T | undefined {
+  return Object.hasOwn(map, name) ? map[name] : undefined;
+}
+
+function put<T>(map: { [name: string]: T }, name: string, value: T): void {
+  Object.defineProperty(map, name, { value, configurable: true, enumerable: true, writable: true });
 }

@@ -1,5 +1,7 @@
 // @ts-expect-error the package has no types
-import clone from "@ungap/structured-clone";
+import { deserialize, serialize } from "@ungap/structured-clone";
+
+// Its own function of this name prefers the global one, which is this.
 
 /**
  * @template T
@@ -7,5 +9,5 @@ import clone from "@ungap/structured-clone";
  * @returns {T}
  */
 export function structuredClone(value) {
-  return clone(value);
+  return deserialize(serialize(value));
 }

@@ -201,7 +201,4 @@ function each(values, attach) {
 
 Object.defineProperty(SdkPromise, "name", { value: "Promise" });
 
-/** Puts them into place of the engine's own, which would never run. */
-Object.assign(globalThis, { Promise: SdkPromise, queueMicrotask: enqueue });
-
 export { SdkPromise };

@@ -1,0 +1,74 @@
+//! The npm packages that projects in JavaScript and TypeScript are built and tested with, in `plugins/node_modules`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run;
+
+/// The oldest Node.js that the packages and the SDK's builder run on.
+const MAJOR_MIN: u32 = 20;
+
+/// Installs what `plugins/package-lock.json` pins with hashes, unless that very lock is installed.
+pub fn ensure_node_tools() -> Result<()> {
+    install(&run::root().join("plugins"))
+}
+
+/// Installs StarlingMonkey's componentizer (338 MB) as well, for whoever asks for it, and returns the folder of its packages.
+pub fn ensure_starlingmonkey() -> Result<PathBuf> {
+    let project = run::root().join("plugins/sdk/js/test-starlingmonkey");
+    install(&project)?;
+    Ok(project)
+}
+
+fn install(project: &Path) -> Result<()> {
+    run::ensure_tools(&["node", "npm"], &["nodejs", "npm"])?;
+    ensure_version()?;
+    // The copy of the lock file is written last, and so says that the installation it describes is complete.
+    let path = project.join("package-lock.json");
+    let lock = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let installed = project.join("node_modules/.installed.json");
+    if std::fs::read(&installed).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    run::step(format_args!("installing the npm packages of {}", project.display()));
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(project);
+    run::run(&mut npm).context("installing npm packages")?;
+    Ok(std::fs::write(installed, lock)?)
+}
+
+fn ensure_version() -> Result<()> {
+    let version = run::read(Command::new("node").arg("--version"))?;
+    if major(&version).is_some_and(|major| major >= MAJOR_MIN) {
+        return Ok(());
+    }
+    bail!("node is {}; install Node.js {MAJOR_MIN} or newer and run this again", version.trim())
+}
+
+fn major(version: &str) -> Option<u32> {
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read() {
+        assert_eq!((major("v20.20.2\n"), major("v9"), major("20")), (Some(20), Some(9), None));
+    }
+
+    #[test]
+    fn every_package_is_pinned_with_its_hash() {
+        for lock in ["plugins/package-lock.json", "plugins/sdk/js/test-starlingmonkey/package-lock.json"] {
+            let lock: serde_json::Value = serde_json::from_slice(&std::fs::read(run::root().join(lock)).unwrap()).unwrap();
+            for (name, package) in lock["packages"].as_object().unwrap() {
+                // The rest is what is here.
+                let is_fetched = name.contains("node_modules/") && package["link"] != true;
+                assert!(!is_fetched || package["integrity"].is_string(), "{name}");
+            }
+        }
+    }
+}
