@@ -518,9 +518,10 @@ impl pelton_wasm::Appender for AtOnce {
             let refused = |error: AppendError| match error {
                 AppendError::Refused(Refusal::Paused { .. }) => pelton_wasm::AppendError::Paused(error.to_string()),
                 AppendError::Refused(_) => pelton_wasm::AppendError::Conflict(error.to_string()),
-                AppendError::EventTooLarge { .. } | AppendError::BatchTooLarge { .. } | AppendError::PathTooDeep { .. } => {
-                    pelton_wasm::AppendError::Denied(error.to_string())
-                }
+                AppendError::EventTooLarge { .. }
+                | AppendError::BatchTooLarge { .. }
+                | AppendError::PathTooDeep { .. }
+                | AppendError::AlreadyInitialized => pelton_wasm::AppendError::Denied(error.to_string()),
                 AppendError::Unavailable(_) => pelton_wasm::AppendError::Unavailable(error.to_string()),
             };
             let written = self.core.writer.write(write).await.map_err(refused)?;

@@ -1,7 +1,9 @@
 //! What people who work on Pelton run: `cargo xtask <command>`. `cargo xtask --help` is the menu.
 
 mod bench;
+mod daemon;
 mod demo;
+mod fuzz_http;
 mod guest;
 mod plugins;
 mod python;
@@ -39,6 +41,15 @@ enum Command {
         #[arg(value_enum, default_value_t = bench::What::Smoke)]
         what: bench::What,
     },
+    /// Send a daemon what its own OpenAPI document allows, and what it does not, and check the answers (Schemathesis)
+    FuzzHttp {
+        /// Requests that are made up for each operation, in turns valid and not
+        #[arg(long, default_value_t = fuzz_http::CASES)]
+        cases: u32,
+        /// Another seed sends other requests
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Build the plugins in plugins/examples and plugins/fixtures to target/plugins/NAME.wasm
     Plugins {
         /// Only these; all of them when none is named
@@ -66,6 +77,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Demo { keep } => demo::demo(keep),
         Command::Test { filter } => test::test(&filter),
         Command::Bench { what } => bench::bench(what),
+        Command::FuzzHttp { cases, seed } => fuzz_http::fuzz_http(cases, seed),
         Command::Plugins { names } => plugins::build(&names),
         Command::Toolchains => {
             println!("{}", python::ensure_python_tools()?.display());

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{plugins, python, run, webhooks};
+use crate::{fuzz_http, plugins, python, run, webhooks};
 
 /// Packages that share one build of wasmtime; xtask and the plugins have their own, small ones.
 const HOST: &[&str] = &["pelton-model", "pelton-store", "pelton-wasm", "pelton-engine", "pelton"];
@@ -32,5 +32,12 @@ pub fn test(filter: &[String]) -> Result<()> {
     run::run(&mut plugins)?;
 
     run::step("testing xtask");
-    run::run(Command::new("cargo").args(["test", "--package", "xtask"]).current_dir(run::root()))
+    run::run(Command::new("cargo").args(["test", "--package", "xtask"]).current_dir(run::root()))?;
+
+    run::step("checking that the fuzz targets compile");
+    let mut fuzz = Command::new("cargo");
+    fuzz.args(["check", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"]).arg(run::target().join("fuzz"));
+    run::run(fuzz.current_dir(run::root()))?;
+
+    fuzz_http::fuzz(fuzz_http::CASES, 1)
 }

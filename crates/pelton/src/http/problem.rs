@@ -175,6 +175,7 @@ impl From<AppendError> for Problem {
             AppendError::EventTooLarge { max, .. } => Self::new("event-too-large", detail).with("max", max),
             AppendError::BatchTooLarge { max, .. } => Self::new("batch-too-large", detail).with("max", max),
             AppendError::PathTooDeep { max, .. } => Self::new("path-too-deep", detail).with("max", max),
+            AppendError::AlreadyInitialized => Self::new("already-initialized", detail),
             AppendError::Unavailable(_) => Self::new("unavailable", detail),
         }
     }
