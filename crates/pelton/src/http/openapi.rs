@@ -31,11 +31,13 @@ struct Event {
     #[schema(min_length = 1, max_length = 2048)]
     r#type: String,
     payload: JsonObject,
+    #[schema(nullable = false)]
     metadata: Option<JsonObject>,
-    #[schema(min_length = 1, max_length = 2048)]
+    #[schema(nullable = false, min_length = 1, max_length = 2048)]
     idempotency_key: Option<String>,
     #[schema(format = DateTime)]
     created_at: String,
+    #[schema(nullable = false)]
     source: Option<Source>,
 }
 
@@ -56,12 +58,15 @@ struct Source {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct NewEvent {
-    #[schema(min_length = 1, max_length = 2048)]
+    #[schema(min_length = 1, max_length = 2048, pattern = r"\S")]
     r#type: String,
+    #[schema(nullable = false)]
     payload: Option<JsonObject>,
+    #[schema(nullable = false)]
     metadata: Option<JsonObject>,
-    #[schema(min_length = 1, max_length = 2048)]
+    #[schema(nullable = false, min_length = 1, max_length = 2048, pattern = r"\S")]
     idempotency_key: Option<String>,
+    #[schema(nullable = false)]
     offset: Option<Offset>,
 }
 
@@ -70,11 +75,15 @@ struct NewEvent {
 #[expect(dead_code, reason = "only its schema is used")]
 struct Appended {
     /// Where one event was sent.
+    #[schema(nullable = false)]
     event: Option<Event>,
     /// Where a batch was sent, in its order.
+    #[schema(nullable = false)]
     events: Option<Vec<Event>>,
     /// What became of an uploaded processor.
+    #[schema(nullable = false)]
     outcome: Option<Event>,
+    #[schema(nullable = false)]
     incarnation: Option<Incarnation>,
 }
 
@@ -83,6 +92,7 @@ struct Appended {
 #[expect(dead_code, reason = "only its schema is used")]
 struct ServerSentEvent {
     /// Offset or position of the event: where `Last-Event-ID` goes on.
+    #[schema(nullable = false)]
     id: Option<String>,
     /// `message`, or `destroyed` when the stream ends.
     event: String,
@@ -96,6 +106,7 @@ struct ServerSentEvent {
 #[expect(dead_code, reason = "only its schema is used")]
 struct Page {
     stream_path: StreamPath,
+    #[schema(nullable = false)]
     incarnation: Option<Incarnation>,
     events: Vec<Event>,
     /// Where the next page is; null at the end.
@@ -109,7 +120,7 @@ struct Page {
 #[expect(dead_code, reason = "only its schema is used")]
 struct Child {
     path: StreamPath,
-    #[schema(format = DateTime)]
+    #[schema(nullable = false, format = DateTime)]
     created_at: Option<String>,
 }
 
@@ -235,7 +246,7 @@ fn append() -> OperationBuilder {
         ))
         .parameter(header_parameter("If-None-Match", "`*`: the stream must not exist.", text(Some(&["*"]))))
         .parameter(header_parameter("X-Pelton-Processor", "With a component: a JSON object of the fields below, and others.", text(None)))
-        .parameter(query_parameter("wait", "Seconds to wait for the outcome of an upload.", up_to(WAIT_SECONDS_MAX)))
+        .parameter(query_parameter("wait", "Seconds to wait for the outcome of an upload.", up_to(WAIT_SECONDS_MAX as usize)))
         .parameter(query_parameter("slug", "With a component: the processor's name.", <Slug as PartialSchema>::schema()))
         .parameter(query_parameter("config", "With a component: its config, a JSON object.", text(None)))
         .parameter(query_parameter("consumes", "With a component: event types separated by commas, instead of its manifest's.", text(None)))
@@ -253,7 +264,7 @@ fn read() -> OperationBuilder {
         .parameter(query_parameter("beforeOffset", "An offset or `end`; exclusive. Sends what there is now and closes.", after()))
         .parameter(query_parameter("afterPosition", "With includeChildren, in place of afterOffset.", after()))
         .parameter(query_parameter("beforePosition", "With includeChildren, in place of beforeOffset.", after()))
-        .parameter(query_parameter("limit", "Events of a page.", between(1, PAGE_EVENTS_MAX as u64)))
+        .parameter(query_parameter("limit", "Events of a page.", between(1, PAGE_EVENTS_MAX)))
         .parameter(query_parameter("types", "Event types separated by commas; `*` for any run of characters.", like("^[^,]*[^, ][^,]*$")))
         .parameter(query_parameter("includeChildren", "The stream and all below it, in commit order.", boolean()))
         .parameter(query_parameter("incarnation", "409 if the stream has another one.", <Incarnation as PartialSchema>::schema()))
@@ -275,7 +286,7 @@ fn state() -> OperationBuilder {
             "Answer once every active processor has handled this offset.",
             <Offset as PartialSchema>::schema(),
         ))
-        .parameter(query_parameter("wait", "Seconds to wait for that.", up_to(WAIT_SECONDS_MAX)));
+        .parameter(query_parameter("wait", "Seconds to wait for that.", up_to(WAIT_SECONDS_MAX as usize)));
     let content = ResponseBuilder::new()
         .description("the state")
         .content("application/json", Content::new(Some(<JsonObject as PartialSchema>::schema())))
@@ -313,8 +324,8 @@ fn set_secret() -> OperationBuilder {
 
 fn list_secrets() -> OperationBuilder {
     let operation = operation("listSecrets", "The secrets, without their values")
-        .parameter(query_parameter("limit", "20 unless given.", between(1, LIST_MAX as u64)))
-        .parameter(query_parameter("offset", "So many are passed over.", up_to(u64::from(u32::MAX))));
+        .parameter(query_parameter("limit", "20 unless given.", between(1, LIST_MAX)))
+        .parameter(query_parameter("offset", "So many are passed over.", up_to(usize::MAX)));
     answers(operation, "200", None, "a page of them")
 }
 
@@ -385,13 +396,12 @@ fn boolean() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::Boolean).build().into()
 }
 
-fn up_to(max: u64) -> RefOr<Schema> {
+fn up_to(max: usize) -> RefOr<Schema> {
     between(0, max)
 }
 
-fn between(min: u64, max: u64) -> RefOr<Schema> {
-    let integer = ObjectBuilder::new().schema_type(Type::Integer);
-    integer.minimum(Some(min as f64)).maximum(Some(max as f64)).build().into()
+fn between(min: usize, max: usize) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(min)).maximum(Some(max)).build().into()
 }
 
 fn binary() -> RefOr<Schema> {

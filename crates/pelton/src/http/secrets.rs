@@ -8,6 +8,7 @@ use axum::response::Response;
 use pelton_engine::{NewSecret, Secret, SecretError, Tenant};
 use pelton_model::{Json, Slug};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Type};
 
 use super::problem::Problem;
 use super::{NoQuery, append, json, method_not_allowed, query, wire};
@@ -49,8 +50,14 @@ pub struct SecretInput {
     description: Option<String>,
     /// Where the value may be sent: host names in lower case without a port, `*.` for all below one; at most 100.
     #[serde(default)]
-    #[schema(max_items = 100)]
+    #[schema(schema_with = hosts_schema)]
     hosts: Vec<String>,
+}
+
+fn hosts_schema() -> utoipa::openapi::Array {
+    let label = "[a-z0-9_-]{1,63}";
+    let host = ObjectBuilder::new().schema_type(Type::String).pattern(Some(format!(r"^(\*\.)?{label}(\.{label}){{0,3}}$")));
+    ArrayBuilder::new().items(host).max_items(Some(HOSTS_MAX)).build()
 }
 
 #[derive(Serialize)]
