@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::daemon::Daemon;
-use crate::{python, run};
+use crate::{python, run, test};
 
 /// For each operation; so many take a minute or so.
 pub const CASES: u32 = 40;
@@ -14,7 +14,8 @@ pub const CASES: u32 = 40;
 /// Builds the daemon and sends it requests.
 pub fn fuzz_http(cases: u32, seed: u64) -> Result<()> {
     run::step("building the daemon (the first time this compiles wasmtime: some minutes)");
-    run::run(Command::new("cargo").args(["build", "--package", "pelton"]).current_dir(run::root()))?;
+    // As the tests build it, so that wasmtime is compiled once for both.
+    run::run(test::of_host().args(["--test", "it", "--no-run"]))?;
     fuzz(cases, seed)
 }
 

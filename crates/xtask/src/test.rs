@@ -16,8 +16,7 @@ pub fn test(filter: &[String]) -> Result<()> {
     let toolchains = [python::ensure_python_tools()?];
 
     run::step("testing the host");
-    let mut host = Command::new("cargo");
-    host.arg("test").args(HOST.iter().flat_map(|package| ["--package", package])).current_dir(run::root());
+    let mut host = of_host();
     host.env("PELTON_WEBHOOK_EXAMPLES", examples);
     run::with_path(&mut host, &toolchains)?;
     if !filter.is_empty() {
@@ -40,4 +39,11 @@ pub fn test(filter: &[String]) -> Result<()> {
     run::run(fuzz.current_dir(run::root()))?;
 
     fuzz_http::fuzz(fuzz_http::CASES, 1)
+}
+
+/// `cargo test` of the packages that share a build of wasmtime.
+pub fn of_host() -> Command {
+    let mut host = Command::new("cargo");
+    host.arg("test").args(HOST.iter().flat_map(|package| ["--package", package])).current_dir(run::root());
+    host
 }
