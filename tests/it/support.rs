@@ -448,6 +448,11 @@ impl Tail {
         }
     }
 
+    /// Waits for the server to say that it is still there.
+    pub fn wait_for_comment(&mut self) {
+        while !self.line().unwrap().starts_with(':') {}
+    }
+
     /// The next `count` events.
     pub fn take(&mut self, count: usize) -> Vec<Value> {
         let target = self.target.clone();

@@ -13,6 +13,8 @@ pub enum AppendError {
     EventTooLarge { found: usize, max: usize },
     #[error("expected at most {max} events in a batch, found {found}")]
     BatchTooLarge { found: usize, max: usize },
+    #[error("a stream is initialized once, by the host, when it begins")]
+    AlreadyInitialized,
     #[error("expected a stream path of at most {max} segments, found {found}")]
     PathTooDeep { found: usize, max: usize },
     /// The event configures a program, and there is nothing to run it.

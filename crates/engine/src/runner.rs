@@ -560,7 +560,8 @@ impl pelton_wasm::Appender for AtOnce {
                 AppendError::EventTooLarge { .. }
                 | AppendError::BatchTooLarge { .. }
                 | AppendError::PathTooDeep { .. }
-                | AppendError::NoJavaScriptRuntime => pelton_wasm::AppendError::Denied(error.to_string()),
+                | AppendError::NoJavaScriptRuntime
+                | AppendError::AlreadyInitialized => pelton_wasm::AppendError::Denied(error.to_string()),
                 AppendError::Unavailable(_) => pelton_wasm::AppendError::Unavailable(error.to_string()),
             };
             let written = self.core.writer.write(write).await.map_err(refused)?;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pelton_model::{
-    Builtin, Consumer, Digest, Event, Incarnation, JsonObject, Offset, Position, ProcessorConfigured, ProcessorControl, Quotas, Slug,
-    StreamControl, StreamPath, SubscriptionControl, TenantName, Timestamp, TransformerControl,
+    Bucket, Builtin, Consumer, Digest, Event, Incarnation, JsonObject, Offset, Position, ProcessorConfigured, ProcessorControl, Quotas,
+    Slug, StreamControl, StreamPath, SubscriptionControl, TenantName, Timestamp, TransformerControl,
 };
 use pelton_store::{Append, Component, Condition, KeyReuse, OpenOptions, Page, PageLimit, Store, StoreError, TreePage, Write, Written};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -101,6 +101,8 @@ pub struct StreamView {
     pub created_at: Option<Timestamp>,
     pub children: Vec<StreamPath>,
     pub control: Arc<StreamControl>,
+    /// What its circuit breaker has counted.
+    pub bucket: Option<Bucket>,
     pub processors: Vec<ProcessorView>,
     pub subscriptions: Vec<SubscriptionView>,
     /// Each with its next offset.
@@ -410,7 +412,7 @@ impl Core {
             return Err(AppendError::PathTooDeep { found: stream.depth(), max: quotas.path_depth_max });
         }
         let mut write = Write { key_reuse: options.key_reuse, conditions: options.conditions, ..Write::default() };
-        for Proposal { mut event, component } in proposals {
+        for Proposal { mut event, component, .. } in proposals {
             if event.size_bytes() > quotas.event_bytes_max {
                 return Err(AppendError::EventTooLarge { found: event.size_bytes(), max: quotas.event_bytes_max });
             }
@@ -437,6 +439,7 @@ impl Core {
                 created_at: None,
                 children: Vec::new(),
                 control: Arc::default(),
+                bucket: None,
                 processors: Vec::new(),
                 subscriptions: Vec::new(),
                 transformers: Vec::new(),
@@ -478,6 +481,7 @@ impl Core {
             created_at: Some(info.created_at),
             children: store.children(stream)?,
             control: info.control,
+            bucket: info.bucket,
             processors,
         })
     }

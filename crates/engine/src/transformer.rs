@@ -265,7 +265,7 @@ fn evaluate(configured: &TransformerConfigured, input: &Json) -> Result<Vec<NewE
         _ => vec![value],
     };
     let event = |value: &Json| match Proposal::strict(value) {
-        Ok(Proposal { event, component: None }) => Ok(event),
+        Ok(Proposal { event, component: None, .. }) => Ok(event),
         Ok(_) => Err("transform: expected an event without the bytes of a component".to_owned()),
         Err(issues) => Err(format!("transform: the result is no event: {issues}")),
     };

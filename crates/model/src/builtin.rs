@@ -107,6 +107,12 @@ impl Builtin {
         }
     }
 
+    /// The other name of a canonical type that begins with `stream/`.
+    #[must_use]
+    pub(crate) fn alias(event_type: &str) -> Option<String> {
+        event_type.strip_prefix("stream/").map(|slug| format!("{ALIAS_PREFIX}{slug}"))
+    }
+
     /// Whether only the host appends it.
     #[must_use]
     pub const fn is_host_only(self) -> bool {
@@ -242,9 +248,9 @@ pub(crate) struct ErrorOccurred {
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code, reason = "read by serde, to check the shape")]
 pub(crate) struct InvalidEventAppended {
-    raw_input: crate::Json,
+    pub raw_input: crate::Json,
+    #[expect(dead_code, reason = "read by serde, to check the shape")]
     error: String,
 }
 

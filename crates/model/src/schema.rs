@@ -110,7 +110,8 @@ pub(crate) fn text(description: &str, pattern: Option<&str>) -> RefOr<Schema> {
 }
 
 pub(crate) fn integer(description: &str, minimum: u32) -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::Integer).description(Some(description)).minimum(Some(f64::from(minimum))).build().into()
+    let integer = ObjectBuilder::new().schema_type(Type::Integer).description(Some(description));
+    integer.minimum(Some(minimum)).maximum(Some(isize::MAX)).build().into()
 }
 
 pub(crate) fn any(description: &str) -> RefOr<Schema> {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use pelton_model::{
-    Breaker, Bucket, Builtin, ChildStreamCreated, Digest, DynamicWorkerConfigured, ENV_VARS_MAX, Event, Incarnation, Initialized, Json,
-    NewEvent, Offset, StreamControl, StreamPath, Timestamp,
+    Breaker, Bucket, Builtin, ChildStreamCreated, Digest, ENV_VARS_MAX, Event, Incarnation, Initialized, Json, NewEvent, Offset,
+    StreamControl, StreamPath, Timestamp,
 };
 use redb::Database;
 use serde::Serialize;
@@ -229,7 +229,7 @@ impl<'a> Decider<'a> {
         if let (Some(stream), Some(key)) = (known, key)
             && let Some(stored) = self.keyed(unit, stream, key)?
         {
-            if key_reuse == KeyReuse::Refuse && !is_same(&stored, &event) {
+            if key_reuse == KeyReuse::Refuse && !event.is_repeat_of(&stored) {
                 return Err(Stop::Refused(Refusal::KeyReused { stored: Box::new(stored) }));
             }
             unit.answers.push(Answer::Found(stored));
@@ -615,15 +615,6 @@ struct Checked {
 #[derive(Serialize)]
 struct Paused {
     reason: String,
-}
-
-/// Whether an append under a known key asks for the event that is stored. Who repeats a request repeats its text, so texts are compared.
-fn is_same(stored: &Event, event: &NewEvent) -> bool {
-    let is_same_payload = match Builtin::of(event.event_type.as_str()) {
-        Some(Builtin::DynamicWorkerConfigured) => DynamicWorkerConfigured::is_same_apart_from_runtime(&stored.payload, &event.payload),
-        _ => stored.payload == event.payload,
-    };
-    stored.event_type == event.event_type && is_same_payload && stored.metadata == event.metadata
 }
 
 /// A little more than the event takes in a run.

@@ -186,6 +186,7 @@ impl From<AppendError> for Problem {
                      builds to target/plugins/javascript.wasm, or build the daemon after that command, which puts the runtime into it"
                 ),
             ),
+            AppendError::AlreadyInitialized => Self::new("already-initialized", detail),
             AppendError::Unavailable(_) => Self::new("unavailable", detail),
         }
     }

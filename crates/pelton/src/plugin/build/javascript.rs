@@ -57,7 +57,8 @@ fn declared(root: &Path) -> Result<Vec<String>, Failure> {
 }
 
 fn program(name: &str) -> Result<PathBuf, Failure> {
-    let missing = format!("{name} is not installed; it comes with Node.js, version 20 or newer (https://nodejs.org; Debian: apt install nodejs npm)");
+    let missing =
+        format!("{name} is not installed; it comes with Node.js, version 20 or newer (https://nodejs.org; Debian: apt install nodejs npm)");
     tool::on_path(name).ok_or_else(|| Failure::new(1, missing))
 }
 
