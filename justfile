@@ -12,12 +12,20 @@ test *args:
     cargo xtask test {{args}}
 
 # measure Pelton beside the bare parts it is made of
-bench:
-    cargo xtask bench
+bench *what:
+    cargo xtask bench {{what}}
 
 # build the plugins to target/plugins/
 plugins *names:
     cargo xtask plugins {{names}}
+
+# run every language's conformance processor on the same cases
+conformance *languages:
+    cargo xtask conformance {{languages}}
+
+# write docs/gallery.md from the sources of the examples
+gallery:
+    cargo xtask gallery
 
 # what must hold for every commit
 ci:

@@ -5,6 +5,7 @@
 
 mod appends;
 mod bare;
+mod languages;
 mod probe;
 mod process;
 mod readers;
@@ -16,6 +17,7 @@ fn main() {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         Some(bare::ARGUMENT) => bare::serve(args.next().expect("a file").as_ref()),
+        Some(languages::ARGUMENT) => languages::run(&args.filter(|arg| arg != "--bench").collect::<Vec<_>>()),
         Some(readers::ARGUMENT) => readers::run(),
         Some("--bench") => run(),
         _ => println!("this is a benchmark: run it with `cargo xtask bench`"),

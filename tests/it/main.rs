@@ -28,6 +28,7 @@ mod parked;
 mod plugin_build;
 mod plugin_run;
 mod plugin_test;
+mod polyglot;
 mod read;
 mod read_formats;
 mod read_tree;

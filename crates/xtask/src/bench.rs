@@ -2,16 +2,19 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 
-use crate::{plugins, run};
+use crate::docs::with_block;
+use crate::{conformance, plugins, run};
 
 /// What can be measured.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum What {
     /// Appends and replay, beside the bare parts
     Smoke,
+    /// What each language's conformance processor costs, as the table in docs/languages.md
+    Languages,
     /// The memory that 10,000 idle readers of one stream take, over a minute
     Readers,
 }
@@ -19,6 +22,7 @@ pub enum What {
 pub fn bench(what: What) -> Result<()> {
     match what {
         What::Smoke => smoke(),
+        What::Languages => languages(),
         What::Readers => readers(),
     }
 }
@@ -27,6 +31,20 @@ pub fn bench(what: What) -> Result<()> {
 fn readers() -> Result<()> {
     let cargo = "ulimit -n \"$(ulimit -Hn)\" && exec cargo bench --package pelton --bench smoke --profile dev -- readers";
     run::run(Command::new("sh").args(["-c", cargo]).current_dir(run::root()))
+}
+
+/// Writes the table where the page has it, and prints it.
+fn languages() -> Result<()> {
+    let components = conformance::components()?;
+    let components = components.iter().map(|(language, component)| format!("{language}={}", component.display()));
+    run::step("measuring");
+    let bench = ["bench", "--package", "pelton", "--bench", "smoke", "--profile", "dev", "--", "languages"];
+    let table = run::read(Command::new("cargo").args(bench).args(components).current_dir(run::root()))?;
+    let page = run::root().join("docs/languages.md");
+    let text = std::fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
+    std::fs::write(&page, with_block(&text, "cargo xtask bench languages", &table)?)?;
+    print!("{table}");
+    Ok(())
 }
 
 fn smoke() -> Result<()> {

@@ -1,17 +1,12 @@
 //! Every SDK's conformance processor on the same cases, as one table. `plugins/conformance/README.md` says what is compared.
 
-mod canonical;
-mod cases;
-mod report;
-
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-use self::cases::{Case, Difference};
-use self::report::Report;
+use crate::cases::{self, Case, Difference};
 use crate::projects::{Project, Tools};
 use crate::{plugins, run};
 
@@ -24,11 +19,11 @@ struct Column {
 /// Builds these languages, or all, and runs all cases.
 pub fn conformance(languages: &[String]) -> Result<()> {
     let tools = Tools::ensure()?;
-    let cases = cases::all(&run::target().join("conformance"))?;
+    let cases = cases::in_folder(&folder().join("cases"), &run::target().join("conformance"))?;
     let mut columns = Vec::new();
     for language in chosen(languages)? {
         run::step(format_args!("conformance of {language}"));
-        let outcome = component(&language, &tools).and_then(|component| played(&component, &cases, &tools));
+        let outcome = component(&language, &tools).and_then(|component| tools.play(&component, &cases));
         columns.push(Column { language, outcome });
     }
     print!("{}", table(&cases, &columns, std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()));
@@ -40,10 +35,24 @@ pub fn conformance(languages: &[String]) -> Result<()> {
     bail!("{} of {} cells are red", red(&cases, &columns), cases.len() * columns.len())
 }
 
+fn folder() -> PathBuf {
+    run::root().join("plugins/conformance")
+}
+
+/// The component of each language, built.
+pub fn components() -> Result<Vec<(String, PathBuf)>> {
+    let tools = Tools::ensure()?;
+    let built = |language: String| {
+        let component = component(&language, &tools).with_context(|| language.clone())?;
+        Ok((language, component))
+    };
+    chosen(&[])?.into_iter().map(built).collect()
+}
+
 /// The languages are the folders beside `cases`.
 fn chosen(names: &[String]) -> Result<Vec<String>> {
     let mut all = Vec::new();
-    for entry in fs::read_dir(run::root().join("plugins/conformance"))? {
+    for entry in fs::read_dir(folder())? {
         let entry = entry?;
         if entry.path().is_dir() && entry.file_name() != "cases" {
             all.push(entry.file_name().to_string_lossy().into_owned());
@@ -58,7 +67,7 @@ fn chosen(names: &[String]) -> Result<Vec<String>> {
 }
 
 fn component(language: &str, tools: &Tools) -> Result<PathBuf> {
-    let folder = run::root().join("plugins/conformance").join(language);
+    let folder = folder().join(language);
     if folder.join("Cargo.toml").is_file() {
         plugins::build_rust(&["conformance".to_owned()])?;
         return Ok(run::target().join("plugins/conformance.wasm"));
@@ -66,18 +75,6 @@ fn component(language: &str, tools: &Tools) -> Result<PathBuf> {
     let project = Project::at(&folder).with_context(|| format!("{} is no project", folder.display()))?;
     project.build(tools)?;
     Ok(project.component())
-}
-
-fn played(component: &PathBuf, cases: &[Case], tools: &Tools) -> Result<Vec<Option<Difference>>> {
-    let output = tools.pelton()?.args(["--json", "plugin", "test"]).arg(component).args(cases.iter().map(|case| &case.file)).output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let reports = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Report>();
-    let reports =
-        reports.collect::<Result<Vec<_>, _>>().with_context(|| format!("reading what `pelton plugin test` printed; it said {said}"))?;
-    if reports.len() != cases.len() {
-        bail!("{}", said.trim());
-    }
-    cases.iter().zip(&reports).map(|(case, report)| case.check(report)).collect()
 }
 
 fn table(cases: &[Case], columns: &[Column], color: bool) -> String {
@@ -109,10 +106,9 @@ fn problems(cases: &[Case], columns: &[Column]) -> Vec<String> {
     for Column { language, outcome } in columns {
         match outcome {
             Err(error) => problems.push(format!("{language}: {error:#}\n")),
-            Ok(cells) => problems.extend(cases.iter().zip(cells).filter_map(|(case, cell)| {
-                let Difference { place, expected, found } = cell.as_ref()?;
-                Some(format!("{language}, {}: {place}\n  expected {expected}\n  found    {found}\n", case.name))
-            })),
+            Ok(cells) => problems.extend(
+                cases.iter().zip(cells).filter_map(|(case, cell)| Some(format!("{language}, {}: {}\n", case.name, cell.as_ref()?))),
+            ),
         }
     }
     problems

@@ -1,8 +1,11 @@
 //! What people who work on Pelton run: `cargo xtask <command>`. `cargo xtask --help` is the menu.
 
 mod bench;
+mod cases;
 mod conformance;
 mod demo;
+mod docs;
+mod gallery;
 mod guest;
 mod js_types;
 mod node;
@@ -43,6 +46,8 @@ enum Command {
         #[arg(value_enum, default_value_t = bench::What::Smoke)]
         what: bench::What,
     },
+    /// Write docs/gallery.md from the sources of the examples
+    Gallery,
     /// Run every language's conformance processor on the same cases, and print the table language × case
     Conformance {
         /// Only these; all of them when none is named
@@ -79,6 +84,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Demo { keep } => demo::demo(keep),
         Command::Test { filter } => test::test(&filter),
         Command::Bench { what } => bench::bench(what),
+        Command::Gallery => gallery::write(),
         Command::Conformance { languages } => conformance::conformance(&languages),
         Command::Plugins { names } => plugins::build(&names),
         Command::JsTypes => js_types::write(),

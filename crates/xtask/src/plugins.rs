@@ -11,7 +11,7 @@ use wit_component::{ComponentEncoder, DecodedWasm};
 
 use crate::guest::{TARGET, Toolchain};
 use crate::projects::{self, Project, Tools};
-use crate::run;
+use crate::{cases, run};
 
 /// Builds these plugins, or all, to `target/plugins/NAME.wasm`; a name ends in the language where that is not Rust. Only what changed is
 /// compiled or written.
@@ -34,17 +34,22 @@ pub fn build_rust(names: &[String]) -> Result<()> {
     build_plugins(&chosen(all()?, Vec::new(), names)?.0)
 }
 
-/// Runs every plugin that has a folder `tests` on the events in there, with a Pelton and toolchains that [`build`] has made.
+/// Runs every plugin that has a folder `tests` on the events in there, as [`build`] has left it. Compared is what the JSON means: one set of
+/// golden files serves all languages of an example.
 pub fn test() -> Result<()> {
     let tools = Tools::ensure()?;
-    let rust = all()?.into_iter().map(|plugin| (plugin.component(), plugin.folder));
-    let others = projects::all()?.into_iter().map(|project| (project.component(), project.folder));
-    for (component, folder) in rust.chain(others) {
-        let tests = folder.join("tests");
-        if tests.is_dir() {
-            tools.test(&component, &tests)?;
-        }
+    let rust = all()?.into_iter().map(|plugin| (plugin.component(), plugin.name, plugin.folder));
+    let others = projects::all()?.into_iter().map(|project| (project.component(), project.name, project.folder));
+    let mut failed = Vec::new();
+    for (component, name, folder) in rust.chain(others).filter(|(.., folder)| folder.join("tests").is_dir()) {
+        let cases = cases::in_folder(&folder.join("tests"), &run::target().join("plugins/tests").join(&name))?;
+        let differences = tools.play(&component, &cases).with_context(|| name.clone())?;
+        let different = cases.iter().zip(&differences).filter_map(|(case, difference)| Some((case, difference.as_ref()?)));
+        let before = failed.len();
+        failed.extend(different.map(|(case, difference)| format!("{name}, {}: {difference}", case.name)));
+        eprintln!("    {name:<24} {} of {} tests passed", cases.len() - (failed.len() - before), cases.len());
     }
+    ensure!(failed.is_empty(), "{}", failed.join("\n"));
     Ok(())
 }
 

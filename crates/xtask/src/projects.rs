@@ -8,13 +8,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cases::{Case, Difference, Report};
 use crate::{node, python, run};
 
 /// The file that says in which language a project is, and the language's folder in `plugins/sdk`.
 const LANGUAGES: [(&str, &str); 4] = [("package.json", "js"), ("pyproject.toml", "python"), ("go.mod", "go"), ("compile_flags.txt", "c")];
 
 /// What tools make in a project's folder, by the names that they give it.
-const MADE: [&str; 7] = [".pelton", ".venv", "__pycache__", "build", "node_modules", "target", "zig-cache"];
+pub const MADE: [&str; 7] = [".pelton", ".venv", "__pycache__", "build", "node_modules", "target", "zig-cache"];
 
 /// A project in `plugins/examples/NAME/LANGUAGE` or `plugins/conformance/LANGUAGE`.
 #[derive(Debug)]
@@ -99,24 +100,26 @@ impl Tools {
     /// A call of Pelton with all tools on its PATH. Compiled code is kept, for Python's takes ten seconds.
     pub fn pelton(&self) -> Result<Command> {
         let mut command = Command::new(&self.pelton);
-        command.env("PELTON_COMPILE_CACHE", run::target().join("compiled"));
+        command.env("PELTON_COMPILE_CACHE", run::target().join("test-compiled"));
         run::with_path(&mut command, &self.path)?;
         Ok(command)
     }
 
-    /// Runs a component on the files of events in this folder and compares with what they expect.
-    pub fn test(&self, component: &Path, tests: &Path) -> Result<()> {
-        for file in fs::read_dir(tests)? {
-            let file = file?.path();
-            let is_golden = file.to_string_lossy().ends_with(".golden.json");
-            ensure!(is_golden || file.with_extension("golden.json").is_file(), "{}: nothing says what is expected", file.display());
-        }
-        run::run(self.pelton()?.args(["plugin", "test"]).arg(component).arg(tests))
+    /// Runs a component on the cases, and says for each in what it is not as it should be.
+    pub fn play(&self, component: &Path, cases: &[Case]) -> Result<Vec<Option<Difference>>> {
+        let output = self.pelton()?.args(["--json", "plugin", "test"]).arg(component).args(cases.iter().map(|case| &case.file)).output()?;
+        let reports = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Report>();
+        let reports = reports.collect::<Result<Vec<_>, _>>().context("reading what `pelton plugin test` printed")?;
+        // Its exit says whether all is as in golden files beside the events, which is not what is asked here.
+        ensure!(reports.len() == cases.len(), "{}", String::from_utf8_lossy(&output.stderr).trim());
+        cases.iter().zip(&reports).map(|(case, report)| case.check(report)).collect()
     }
 }
 
 /// Builds Pelton's binary.
 pub fn pelton() -> Result<PathBuf> {
+        return Ok(bin.into());
+    }
     run::step("building pelton (the first time this compiles wasmtime: some minutes)");
     run::run(Command::new("cargo").args(["build", "--package", "pelton"]).current_dir(run::root()))?;
     Ok(run::cargo_target().join("debug/pelton"))
@@ -139,7 +142,7 @@ fn hash(path: &Path, hasher: &mut impl Hasher) -> Result<()> {
     Ok(())
 }
 
-fn folders_in(path: &Path) -> Result<Vec<PathBuf>> {
+pub fn folders_in(path: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut folders = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     folders.retain(|path| path.is_dir());

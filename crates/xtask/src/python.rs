@@ -35,6 +35,13 @@ pub fn ensure_python_tools() -> Result<PathBuf> {
     Ok(programs)
 }
 
+/// Runs the tests of the SDK for Python, which need nothing but Python.
+pub fn test_sdk() -> Result<()> {
+    let mut tests = Command::new("python3");
+    tests.args(["-m", "unittest", "discover", "--top-level-directory", "."]).env("PYTHONDONTWRITEBYTECODE", "1");
+    run::run(tests.current_dir(run::root().join("plugins/sdk/python")))
+}
+
 /// What is to be installed, and for which Python: another one finds none of its packages in an old environment.
 fn stamp() -> Result<String> {
     let version = run::read(Command::new("python3").arg("--version"))?;

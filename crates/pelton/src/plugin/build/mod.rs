@@ -3,6 +3,7 @@
 pub mod c;
 pub mod go;
 pub mod javascript;
+mod preview1;
 pub mod python;
 pub mod rust;
 mod tool;
@@ -135,7 +136,6 @@ impl Build<'_> {
     }
 
     /// The contract, parsed, and one of its worlds.
-    #[allow(dead_code, reason = "for drivers whose tools do not read it themselves")]
     pub fn contract(&self, world: World) -> Result<(Resolve, WorldId), Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::new(1, format!("{}: {error}", self.wit().display()));
         let mut resolve = Resolve::default();
@@ -146,7 +146,6 @@ impl Build<'_> {
 
     /// Writes into a core module what its imports and exports mean, for [`encode`]. What a language's bindings have written already need not
     /// be written again.
-    #[allow(dead_code, reason = "for drivers whose tools do not do it")]
     pub fn embed(&self, module: &mut Vec<u8>, world: World) -> Result<(), Failure> {
         let (resolve, world) = self.contract(world)?;
         embed_component_metadata(module, &resolve, world, StringEncoding::UTF8).map_err(|error| not_encoded(&error))

@@ -1,10 +1,20 @@
-//! Python: componentize-py puts the modules and a CPython into one component.
+//! Python: componentize-py runs the modules up to their last import in a CPython, and makes a component of what is then in its memory.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Build, World, tool};
 use crate::cli::Failure;
+
+/// What the SDK was made for: the names of its bindings depend on it.
+const VERSION: &str = "0.25.1";
+
+/// The Python inside it, for which packages are chosen.
+const PYTHON: &str = "3.14";
+
+/// The module that componentize-py is given. It must not be called what a module of the author's may be.
+const ENTRY: &str = "pelton_entry";
 
 pub fn name(pyproject: &str) -> Option<String> {
     let table: toml::Table = pyproject.parse().ok()?;
@@ -12,38 +22,228 @@ pub fn name(pyproject: &str) -> Option<String> {
 }
 
 pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
-    let module = module(build)?;
+    let project = Settings::read(&build.project.root)?;
     let componentize = componentize_py(build)?;
+    let scratch = Scratch::prepare(build, &project)?;
+    install(build, &project, &componentize, &scratch)?;
+    bindings(build, &componentize, &scratch)?;
+
+    // componentize-py names them /0, /1 and so on.
+    let folders = [project.source.clone(), build.sdk(), scratch.packages.clone(), scratch.entry.clone()];
     let output = build.scratch()?.join("component.wasm");
-    let mut command = Command::new(componentize);
-    command.arg("-q").arg("-d").arg(build.wit()).args(["-w", World::Wasi.name(), "componentize"]);
-    command.arg("-p").arg(&build.project.root).arg("-p").arg(build.sdk());
-    build.run(command.arg(module).arg("-o").arg(&output))?;
-    std::fs::read(&output).map_err(|error| Failure::new(1, format!("{}: {error}", output.display())))
+    let mut command = componentize.command(&scratch);
+    command.arg("-d").arg(build.wit()).args(["-w", World::Wasi.name(), "componentize"]);
+    for folder in &folders {
+        command.arg("-p").arg(folder);
+    }
+    command.args([ENTRY, "-o"]).arg(&output);
+    let ended = build.try_run(&mut command)?;
+    if !ended.success {
+        let said = String::from_utf8_lossy(&ended.said.stderr);
+        return Err(explained(&said, &folders, &build.project.root).unwrap_or_else(|| {
+            tool::pass_on(said.as_bytes());
+            tool::failed(&command, &ended)
+        }));
+    }
+    read(&output)
 }
 
-/// `[tool.pelton] module = …` of pyproject.toml.
-fn module(build: &Build<'_>) -> Result<String, Failure> {
-    let file = build.project.root.join("pyproject.toml");
-    let table: toml::Table =
-        std::fs::read_to_string(&file)?.parse().map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-    let module = || table.get("tool")?.get("pelton")?.get("module")?.as_str();
-    module().map(str::to_owned).ok_or_else(|| {
-        Failure::usage(format!(
-            "{}: expected `module = \"processor\"` in `[tool.pelton]`, which says where the processor is",
-            file.display()
-        ))
-    })
+/// What pyproject.toml says of a processor.
+struct Settings {
+    module: String,
+    /// The folder that the module is in.
+    source: PathBuf,
+    /// Packages that it needs, as pip takes them.
+    requirements: Requirements,
 }
 
-fn componentize_py(build: &Build<'_>) -> Result<PathBuf, Failure> {
+enum Requirements {
+    None,
+    /// `requirements.txt`, which pins them.
+    File(PathBuf),
+    /// `dependencies` of `[project]`.
+    List(Vec<String>),
+}
+
+impl Settings {
+    fn read(root: &Path) -> Result<Self, Failure> {
+        let file = root.join("pyproject.toml");
+        let wrong = |problem: String| Failure::usage(format!("{}: {problem}", file.display()));
+        let table: toml::Table = fs::read_to_string(&file)?.parse().map_err(|error| wrong(format!("{error}")))?;
+        let module = || table.get("tool")?.get("pelton")?.get("module")?.as_str();
+        let module = module()
+            .ok_or_else(|| wrong("expected `module = \"processor\"` in `[tool.pelton]`, which says in which module the processor is".to_owned()))?;
+        let is_name = |part: &str| part.chars().all(|c| c.is_alphanumeric() || c == '_') && !part.starts_with(|c: char| c.is_numeric()) && !part.is_empty();
+        if !module.split('.').all(is_name) {
+            return Err(wrong(format!("`module` is the name of a module, such as `processor` or `shop.orders`, not {module:?}")));
+        }
+        let path = module.replace('.', "/");
+        let holds = |folder: &PathBuf| folder.join(format!("{path}.py")).is_file() || folder.join(&path).join("__init__.py").is_file();
+        let source = [root.join("src"), root.to_owned()].into_iter().find(holds).ok_or_else(|| {
+            wrong(format!("there is no module `{module}`; expected src/{path}.py or {path}.py beside pyproject.toml, or another `module` in `[tool.pelton]`"))
+        })?;
+        Ok(Self { module: module.to_owned(), source, requirements: Requirements::read(root, &table).map_err(wrong)? })
+    }
+}
+
+impl Requirements {
+    fn read(root: &Path, pyproject: &toml::Table) -> Result<Self, String> {
+        let file = root.join("requirements.txt");
+        if file.is_file() {
+            return Ok(Self::File(file));
+        }
+        let Some(list) = pyproject.get("project").and_then(|project| project.get("dependencies")) else { return Ok(Self::None) };
+        let strings = list.as_array().and_then(|list| list.iter().map(|entry| entry.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>());
+        match strings {
+            None => Err("`dependencies` of `[project]` is a list of strings".to_owned()),
+            Some(list) if list.is_empty() => Ok(Self::None),
+            Some(list) => Ok(Self::List(list)),
+        }
+    }
+}
+
+/// Where things are made on the way to a component.
+struct Scratch {
+    entry: PathBuf,
+    packages: PathBuf,
+    bindings: PathBuf,
+    /// A virtual environment without packages: without one, those that are installed for another Python would be taken.
+    environment: PathBuf,
+}
+
+impl Scratch {
+    fn prepare(build: &Build<'_>, project: &Settings) -> Result<Self, Failure> {
+        let folder = build.scratch()?;
+        let scratch = Self {
+            entry: folder.join("entry"),
+            packages: folder.join("packages"),
+            bindings: folder.join("bindings"),
+            environment: folder.join("environment"),
+        };
+        for folder in [&scratch.entry, &scratch.packages, &scratch.environment.join("lib/site-packages")] {
+            fs::create_dir_all(folder).map_err(|error| failure(folder, &error))?;
+        }
+        let entry = format!("import {} as module\nfrom pelton.component import component\n\nProcessor = component(module)\n", project.module);
+        let file = scratch.entry.join(format!("{ENTRY}.py"));
+        fs::write(&file, entry).map_err(|error| failure(&file, &error))?;
+        Ok(scratch)
+    }
+}
+
+struct ComponentizePy(PathBuf);
+
+impl ComponentizePy {
+    fn command(&self, scratch: &Scratch) -> Command {
+        let mut command = Command::new(&self.0);
+        command.arg("-q").env("VIRTUAL_ENV", &scratch.environment).env_remove("PYTHONPATH");
+        command
+    }
+
+    /// The Python beside it, which has pip.
+    fn python(&self) -> Option<PathBuf> {
+        let beside = self.0.with_file_name("python3");
+        if beside.is_file() { Some(beside) } else { tool::on_path("python3") }
+    }
+}
+
+fn componentize_py(build: &Build<'_>) -> Result<ComponentizePy, Failure> {
     const NAME: &str = "bin/componentize-py";
     let active = std::env::var_os("VIRTUAL_ENV").map(|folder| PathBuf::from(folder).join(NAME)).filter(|file| file.is_file());
     let found = active.or_else(|| tool::upward(&build.project.root, &format!(".venv/{NAME}"))).or_else(|| tool::on_path("componentize-py"));
-    found.ok_or_else(|| {
-        Failure::new(
-            1,
-            "componentize-py is not installed; run `python3 -m venv .venv && .venv/bin/pip install componentize-py==0.25.1` in the project",
-        )
-    })
+    let install = format!("python3 -m venv .venv && .venv/bin/pip install componentize-py=={VERSION}");
+    let Some(found) = found else {
+        let python = if tool::on_path("python3").is_some() {
+            ""
+        } else {
+            "\nPython 3.10 or newer comes first (https://www.python.org; Debian: apt install python3-venv)"
+        };
+        return Err(Failure::new(1, format!("componentize-py is not installed; run `{install}` in the project{python}")));
+    };
+    let version = Command::new(&found).arg("--version").output().map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let version = version.map_err(|error| failure(&found, &error))?;
+    if version.rsplit(' ').next() != Some(VERSION) {
+        let found = found.display();
+        return Err(Failure::new(1, format!("{found} is {version}, and the SDK is made for {VERSION}; run `{install}` in the project")));
+    }
+    Ok(ComponentizePy(found))
+}
+
+/// Installs what the project requires, where that is not installed. Packages are of Python alone: there is no machine code in a component.
+fn install(build: &Build<'_>, project: &Settings, componentize: &ComponentizePy, scratch: &Scratch) -> Result<(), Failure> {
+    let wanted = match &project.requirements {
+        Requirements::None => String::new(),
+        Requirements::File(file) => fs::read_to_string(file).map_err(|error| failure(file, &error))?,
+        Requirements::List(list) => list.join("\n"),
+    };
+    // Written last, and so says that all before it was done.
+    let stamp = scratch.packages.with_extension("installed");
+    if fs::read_to_string(&stamp).unwrap_or_default() == wanted {
+        return Ok(());
+    }
+    fs::remove_dir_all(&scratch.packages).and_then(|()| fs::create_dir_all(&scratch.packages)).map_err(|error| failure(&scratch.packages, &error))?;
+    let python = componentize.python().ok_or_else(|| Failure::new(1, "python3 is not on PATH; it installs what the project requires"))?;
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--only-binary=:all:", "--platform=any"]);
+    pip.args(["--implementation=py", "--abi=none", &format!("--python-version={PYTHON}"), "--target"]).arg(&scratch.packages);
+    match &project.requirements {
+        Requirements::None => {}
+        Requirements::File(file) => drop(pip.arg("--requirement").arg(file)),
+        Requirements::List(list) => drop(pip.arg("--").args(list)),
+    }
+    if !matches!(project.requirements, Requirements::None) {
+        build.run(&mut pip).map_err(|error| {
+            Failure::new(error.code, format!("{}\n(packages must be of Python alone: a component has no place for those with machine code)", error.message))
+        })?;
+    }
+    fs::write(&stamp, wanted).map_err(|error| failure(&stamp, &error))
+}
+
+/// The types of what componentize-py generates, for an editor that looks into the SDK.
+fn bindings(build: &Build<'_>, componentize: &ComponentizePy, scratch: &Scratch) -> Result<(), Failure> {
+    if scratch.bindings.exists() {
+        fs::remove_dir_all(&scratch.bindings).map_err(|error| failure(&scratch.bindings, &error))?;
+    }
+    let mut command = componentize.command(scratch);
+    command.arg("-d").arg(build.wit()).args(["-w", World::Wasi.name(), "bindings"]).arg(&scratch.bindings);
+    build.run(&mut command).map(drop)
+}
+
+/// What Python said of the author's module, with the places as they are in the project. `None` where it was not Python that failed.
+fn explained(said: &str, folders: &[PathBuf], root: &Path) -> Option<Failure> {
+    let said = said.split_once("AssertionError: ")?.1;
+    let said = said.split("\nCaused by:").next()?.trim_end();
+    let (mut place, mut lines, mut own) = (String::new(), Vec::new(), true);
+    for line in said.lines() {
+        let Some(rest) = line.strip_prefix("  File \"/") else {
+            // Lines below a file's are indented further, until the next.
+            own = own || !line.starts_with("    ");
+            if own {
+                lines.push(line.to_owned());
+            }
+            continue;
+        };
+        let (number, rest) = rest.split_once('/')?;
+        let folder = number.parse().ok().and_then(|nth: usize| folders.get(nth));
+        own = folder.is_some_and(|folder| folder == &folders[0]);
+        if let (true, Some(folder)) = (own, folder) {
+            let shown = folder.strip_prefix(root).unwrap_or(folder).join(rest);
+            place = shown.display().to_string().replacen("\", line ", ":", 1);
+            lines.push(format!("  File \"{}", shown.display()));
+        }
+    }
+    let error = lines.last()?.trim().to_owned();
+    let place = place.split([',', ' ']).next().unwrap_or_default().to_owned();
+    let traced = lines.len() > 1;
+    if traced {
+        tool::pass_on(lines.join("\n").as_bytes());
+    }
+    Some(Failure::new(1, if place.is_empty() { error } else { format!("{place}: {error}") }))
+}
+
+fn read(output: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(output).map_err(|error| failure(output, &error))
+}
+
+fn failure(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(1, format!("{}: {error}", path.display()))
 }

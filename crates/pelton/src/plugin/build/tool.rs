@@ -83,6 +83,13 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_program(file))
 }
 
+/// A program as Python's tools find theirs: in the active virtual environment, in the `.venv` of the folder or of one above it, or on PATH.
+pub fn in_venv_or_on_path(folder: &Path, name: &str) -> Option<PathBuf> {
+    let program = Path::new("bin").join(name);
+    let active = std::env::var_os("VIRTUAL_ENV").map(|venv| PathBuf::from(venv).join(&program)).filter(|file| is_program(file));
+    active.or_else(|| upward(folder, &format!(".venv/bin/{name}"))).or_else(|| on_path(name))
+}
+
 /// The first of these relative paths that is in the folder or in one above it.
 pub fn upward(folder: &Path, relative: &str) -> Option<PathBuf> {
     folder.ancestors().map(|folder| folder.join(relative)).find(|path| path.exists())

@@ -1,20 +1,23 @@
-//! The case files, and what must come out of them.
+//! Files of events that plugins are tested on, and what must come out of them.
+
+mod canonical;
+mod report;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::canonical::canonical;
-use super::report::{Report, Step};
-use crate::run;
+use self::canonical::canonical;
+pub use self::report::{Report, Step};
 
+/// One file of events.
 pub struct Case {
     pub name: String,
-    /// The events, with all text written out, as `pelton plugin test` takes them.
+    /// What `pelton plugin test` takes.
     pub file: PathBuf,
     manifest: Box<RawValue>,
     steps: Vec<Expected>,
@@ -40,7 +43,6 @@ struct Expected {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExpectedError {
-    phase: String,
     code: OneOrMore,
     /// The whole message.
     message: Option<String>,
@@ -58,38 +60,31 @@ enum OneOrMore {
 /// The first thing in which a run of a case is not as it should be.
 #[derive(Debug, PartialEq)]
 pub struct Difference {
-    pub place: String,
-    pub expected: String,
-    pub found: String,
+    place: String,
+    expected: String,
+    found: String,
 }
 
-/// All cases, written out to this folder.
-pub fn all(folder: &Path) -> Result<Vec<Case>> {
-    let source = run::root().join("plugins/conformance/cases");
-    fs::create_dir_all(folder)?;
-    let mut names: Vec<String> = Vec::new();
-    for entry in fs::read_dir(&source).with_context(|| format!("cannot read {}", source.display()))? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        names.extend(name.strip_suffix(".golden.json").map(str::to_owned));
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\n  expected {}\n  found    {}", self.place, self.expected, self.found)
     }
-    names.sort();
-    names.into_iter().map(|name| case(&source, folder, name)).collect()
 }
 
-fn case(source: &Path, folder: &Path, name: String) -> Result<Case> {
-    let read = |suffix: &str| {
-        let path = source.join(format!("{name}{suffix}"));
-        fs::read_to_string(&path)
-            .map_err(anyhow::Error::from)
-            .and_then(|text| written_out(&text))
-            .with_context(|| path.display().to_string())
-    };
-    let golden = read(".golden.json")?;
-    let Golden { manifest, steps } = serde_json::from_str(&golden).with_context(|| format!("{name}.golden.json"))?;
-    let file = folder.join(format!("{name}.json"));
-    fs::write(&file, read(".json")?)?;
-    Ok(Case { name, file, manifest, steps })
+/// The cases of a folder. Each is a file of events, and one of the same name with `.golden.json` that says what must come of them. Where
+/// those of the folder stand for long texts, the events are written out to `scratch`.
+pub fn in_folder(folder: &Path, scratch: &Path) -> Result<Vec<Case>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let is_events = |file: &PathBuf| file.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known));
+    files.retain(|file| is_events(file) && !file.to_string_lossy().ends_with(GOLDEN));
+    files.sort();
+    files.into_iter().map(|file| Case::read(file, scratch)).collect()
 }
+
+/// Of files of events.
+const EXTENSIONS: [&str; 5] = ["json", "yaml", "yml", "ndjson", "jsonl"];
+const GOLDEN: &str = ".golden.json";
 
 /// Replaces `{"$repeat": [text, times]}` and `{"$join": [...]}` by the strings that they stand for.
 fn written_out(text: &str) -> Result<String> {
@@ -120,6 +115,23 @@ fn string(value: &Value) -> Result<String> {
 }
 
 impl Case {
+    fn read(mut file: PathBuf, scratch: &Path) -> Result<Case> {
+        let name = file.file_stem().context("a file has a name")?.to_string_lossy().into_owned();
+        let golden = file.with_file_name(format!("{name}{GOLDEN}"));
+        ensure!(golden.is_file(), "{}: nothing says what must come of it; `pelton plugin test --update` writes it", file.display());
+        let golden =
+            fs::read_to_string(&golden).map_err(Into::into).and_then(|text| written_out(&text)).context(golden.display().to_string())?;
+        let Golden { manifest, steps } = serde_json::from_str(&golden).with_context(|| format!("{name}{GOLDEN}"))?;
+        let events = fs::read_to_string(&file)?;
+        let written = written_out(&events).with_context(|| file.display().to_string())?;
+        if written != events {
+            fs::create_dir_all(scratch)?;
+            file = scratch.join(file.file_name().context("a file has a name")?);
+            fs::write(&file, written)?;
+        }
+        Ok(Case { name, file, manifest, steps })
+    }
+
     /// Whether a run came out as it should.
     pub fn check(&self, report: &Report) -> Result<Option<Difference>> {
         if let Some(difference) = different("the manifest", &self.manifest, &report.manifest)? {
@@ -171,17 +183,14 @@ impl Expected {
 
     fn check_error(&self, place: &str, found: &Step) -> Option<Difference> {
         let place = format!("{place}: error");
-        let shown = found
-            .error
-            .as_ref()
-            .map_or_else(|| "no error".to_owned(), |error| format!("{} in {}: {}", error.code, error.phase, error.message));
+        let shown = found.error.as_ref().map_or_else(|| "no error".to_owned(), |error| format!("{}: {}", error.code, error.message));
         let Some(expected) = &self.error else { return found.error.as_ref().and_then(|_| told(&place, "no error", &shown)) };
         let codes = match &expected.code {
             OneOrMore::One(code) => std::slice::from_ref(code),
             OneOrMore::More(codes) => codes,
         };
-        let Some(error) = found.error.as_ref().filter(|error| error.phase == expected.phase && codes.contains(&error.code)) else {
-            return told(&place, &format!("{} in {}", codes.join(" or "), expected.phase), &shown);
+        let Some(error) = found.error.as_ref().filter(|error| codes.contains(&error.code)) else {
+            return told(&place, &codes.join(" or "), &shown);
         };
         let log = found.log.as_ref().map_or("", |log| log.get());
         match (&expected.message, &expected.uncaught) {
@@ -219,10 +228,12 @@ fn shortened(text: &str, at: usize) -> String {
 mod tests {
     use super::*;
 
+    /// Of files of events.
+    const EXTENSIONS: [&str; 5] = ["json", "yaml", "yml", "ndjson", "jsonl"];
     const GOLDEN: &str = r#"{ "manifest": { "name": "a" }, "steps": [
         { "offset": 2, "type": "do/add", "state": { "b": 1, "a": 2.0 }, "appends": [] },
         { "offset": 3, "type": "do/throw", "state": null, "appends": [],
-          "error": { "phase": "reduce", "code": ["guest-error", "trap"], "uncaught": "boom" } } ] }"#;
+          "error": { "code": ["guest-error", "trap"], "uncaught": "boom" } } ] }"#;
 
     /// Checks the golden file above against itself with one text replaced, as a report.
     fn check(from: &str, to: &str) -> Option<String> {
@@ -249,8 +260,8 @@ mod tests {
             (r#""appends": []"#, r#""appends": [1]"#, "step 1, do/add at offset 2: appends: [] / [1]"),
             (r#", "appends": []"#, "", "step 1, do/add at offset 2: appends: [] / nothing"),
             ("do/add", "do/sub", "step 1, do/add at offset 2: this event / do/sub at offset 2"),
-            ("guest-error", "timeout", "step 2, do/throw at offset 3: error: guest-error or trap in reduce / timeout in reduce: a boom"),
-            ("a boom", "a", "step 2, do/throw at offset 3: error: a message or a log line with \"boom\" / guest-error in reduce: a "),
+            ("guest-error", "timeout", "step 2, do/throw at offset 3: error: guest-error or trap / timeout: a boom"),
+            ("a boom", "a", "step 2, do/throw at offset 3: error: a message or a log line with \"boom\" / guest-error: a "),
             (r#""splits": 5"#, r#""splits": {}"#, "batch splits: the same state however events are split into calls / {}"),
         ] {
             assert_eq!(check(from, to).as_deref(), Some(expected));

@@ -24,7 +24,6 @@ pub struct Step {
 
 #[derive(Deserialize)]
 pub struct Failed {
-    pub phase: String,
     pub code: String,
     pub message: String,
 }
