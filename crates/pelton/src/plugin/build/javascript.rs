@@ -57,7 +57,8 @@ fn declared(root: &Path) -> Result<Vec<String>, Failure> {
 }
 
 fn program(name: &str) -> Result<PathBuf, Failure> {
-    let missing = format!("{name} is not installed; it comes with Node.js, version 20 or newer (https://nodejs.org; Debian: apt install nodejs npm)");
+    let missing =
+        format!("{name} is not installed; it comes with Node.js, version 20 or newer (https://nodejs.org; Debian: apt install nodejs npm)");
     tool::on_path(name).ok_or_else(|| Failure::new(1, missing))
 }
 
@@ -77,6 +78,6 @@ mod tests {
     fn a_package_file_that_is_no_json_says_where() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("package.json"), "{").unwrap();
-        assert!(declared(folder.path()).unwrap_err().to_string().contains("package.json: EOF"));
+        assert!(declared(folder.path()).unwrap_err().message.contains("package.json: EOF"));
     }
 }
