@@ -6,8 +6,8 @@ use std::process::Command;
 use super::{Build, encode, preview1, tool};
 use crate::cli::Failure;
 
-/// What every compiler is told. The stack comes first in memory, so that one that overflows traps.
-const FLAGS: &[&str] = &["-mexec-model=reactor", "-Os", "-s", "-Wl,--stack-first", "-Wl,-z,stack-size=131072"];
+/// What every compiler is told.
+const FLAGS: &[&str] = &["-mexec-model=reactor", "-Os", "-s", "-Wl,-z,stack-size=131072"];
 
 /// A project in C has no name but its folder's.
 pub fn name(_compile_flags: &str) -> Option<String> {
@@ -33,7 +33,7 @@ pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
     let objects = library.iter().filter_map(|source| Some(made.join(source.file_name()?).with_extension("o")));
     let output = made.join("core.wasm");
     let mut link = compiler.command();
-    link.args(FLAGS).args(flags(root)?).args(sources).args(objects).arg(sdk.join("bindings/bindings_component_type.o"));
+    link.args(compiler.link).args(FLAGS).args(flags(root)?).args(sources).args(objects).arg(sdk.join("bindings/bindings_component_type.o"));
     let said = build.run(link.arg("-o").arg(&output))?;
     tool::pass_on(&said.stderr);
     let module = std::fs::read(&output).map_err(|error| Failure::new(1, format!("{}: {error}", output.display())))?;
@@ -60,27 +60,29 @@ fn c_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 struct Compiler {
     program: PathBuf,
     arguments: &'static [&'static str],
+    /// What else it is told to link.
+    link: &'static [&'static str],
 }
 
 impl Compiler {
     /// WASI_SDK_PATH is meant for this; zig has all it needs; a clang needs packages beside it.
     fn find(root: &Path) -> Result<Self, Failure> {
-        const CLANG: &[&str] = &["--target=wasm32-wasi"];
-        const ZIG: &[&str] = &["cc", "--target=wasm32-wasi"];
+        let zig = |program| Self { program, arguments: &["cc", "--target=wasm32-wasi"], link: &[] };
+        // The stack first in memory, so that one that overflows traps. Zig does so unasked.
+        let clang = |program| Self { program, arguments: &["--target=wasm32-wasi"], link: &["-Wl,--stack-first"] };
         if let Some(sdk) = std::env::var_os("WASI_SDK_PATH") {
             let program = PathBuf::from(sdk).join("bin/clang");
             if !program.is_file() {
                 return Err(Failure::usage(format!("WASI_SDK_PATH: there is no {}", program.display())));
             }
-            return Ok(Self { program, arguments: CLANG });
+            return Ok(clang(program));
         }
-        let zig = || ["zig", "python-zig"].into_iter().find_map(|name| tool::in_venv_or_on_path(root, name));
-        if let Some(program) = zig() {
-            return Ok(Self { program, arguments: ZIG });
+        if let Some(program) = ["zig", "python-zig"].into_iter().find_map(|name| tool::in_venv_or_on_path(root, name)) {
+            return Ok(zig(program));
         }
         let has_library = Path::new("/usr/lib/wasm32-wasi/libc.a").is_file();
-        let clang = ["clang-19", "clang"].into_iter().find_map(tool::on_path).filter(|_| has_library);
-        clang.map(|program| Self { program, arguments: CLANG }).ok_or_else(|| {
+        let program = ["clang-19", "clang"].into_iter().find_map(tool::on_path).filter(|_| has_library);
+        program.map(clang).ok_or_else(|| {
             Failure::new(
                 1,
                 "there is no C compiler for WebAssembly; install one of\n  \

@@ -71,9 +71,12 @@ impl Settings {
         let wrong = |problem: String| Failure::usage(format!("{}: {problem}", file.display()));
         let table: toml::Table = fs::read_to_string(&file)?.parse().map_err(|error| wrong(format!("{error}")))?;
         let module = || table.get("tool")?.get("pelton")?.get("module")?.as_str();
-        let module = module()
-            .ok_or_else(|| wrong("expected `module = \"processor\"` in `[tool.pelton]`, which says in which module the processor is".to_owned()))?;
-        let is_name = |part: &str| part.chars().all(|c| c.is_alphanumeric() || c == '_') && !part.starts_with(|c: char| c.is_numeric()) && !part.is_empty();
+        let module = module().ok_or_else(|| {
+            wrong("expected `module = \"processor\"` in `[tool.pelton]`, which says in which module the processor is".to_owned())
+        })?;
+        let is_name = |part: &str| {
+            part.chars().all(|c| c.is_alphanumeric() || c == '_') && !part.starts_with(|c: char| c.is_numeric()) && !part.is_empty()
+        };
         if !module.split('.').all(is_name) {
             return Err(wrong(format!("`module` is the name of a module, such as `processor` or `shop.orders`, not {module:?}")));
         }
@@ -93,7 +96,8 @@ impl Requirements {
             return Ok(Self::File(file));
         }
         let Some(list) = pyproject.get("project").and_then(|project| project.get("dependencies")) else { return Ok(Self::None) };
-        let strings = list.as_array().and_then(|list| list.iter().map(|entry| entry.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>());
+        let strings =
+            list.as_array().and_then(|list| list.iter().map(|entry| entry.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>());
         match strings {
             None => Err("`dependencies` of `[project]` is a list of strings".to_owned()),
             Some(list) if list.is_empty() => Ok(Self::None),
@@ -123,7 +127,8 @@ impl Scratch {
         for folder in [&scratch.entry, &scratch.packages, &scratch.environment.join("lib/site-packages")] {
             fs::create_dir_all(folder).map_err(|error| failure(folder, &error))?;
         }
-        let entry = format!("import {} as module\nfrom pelton.component import component\n\nProcessor = component(module)\n", project.module);
+        let entry =
+            format!("import {} as module\nfrom pelton.component import component\n\nProcessor = component(module)\n", project.module);
         let file = scratch.entry.join(format!("{ENTRY}.py"));
         fs::write(&file, entry).map_err(|error| failure(&file, &error))?;
         Ok(scratch)
@@ -180,7 +185,9 @@ fn install(build: &Build<'_>, project: &Settings, componentize: &ComponentizePy,
     if fs::read_to_string(&stamp).unwrap_or_default() == wanted {
         return Ok(());
     }
-    fs::remove_dir_all(&scratch.packages).and_then(|()| fs::create_dir_all(&scratch.packages)).map_err(|error| failure(&scratch.packages, &error))?;
+    fs::remove_dir_all(&scratch.packages)
+        .and_then(|()| fs::create_dir_all(&scratch.packages))
+        .map_err(|error| failure(&scratch.packages, &error))?;
     let python = componentize.python().ok_or_else(|| Failure::new(1, "python3 is not on PATH; it installs what the project requires"))?;
     let mut pip = Command::new(python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--only-binary=:all:", "--platform=any"]);
@@ -192,7 +199,10 @@ fn install(build: &Build<'_>, project: &Settings, componentize: &ComponentizePy,
     }
     if !matches!(project.requirements, Requirements::None) {
         build.run(&mut pip).map_err(|error| {
-            Failure::new(error.code, format!("{}\n(packages must be of Python alone: a component has no place for those with machine code)", error.message))
+            Failure::new(
+                error.code,
+                format!("{}\n(packages must be of Python alone: a component has no place for those with machine code)", error.message),
+            )
         })?;
     }
     fs::write(&stamp, wanted).map_err(|error| failure(&stamp, &error))
