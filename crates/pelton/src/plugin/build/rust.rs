@@ -20,10 +20,7 @@ pub fn name(cargo_toml: &str) -> Option<String> {
 pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
     let cargo = program("CARGO", "cargo");
     if tool::on_path(&cargo).is_none() && !Path::new(&cargo).is_file() {
-        return Err(Failure::new(
-            1,
-            "cargo is not installed; Rust comes from https://rustup.rs, or from your distribution (Debian: apt install rustup)",
-        ));
+        return Err(Failure::new(1, "cargo is not installed; https://rustup.rs installs Rust"));
     }
     check_target()?;
     let mut command = Command::new(&cargo);
