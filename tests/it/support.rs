@@ -137,6 +137,8 @@ fn spawn(dir: &Path, args: &[String]) -> (Child, Receiver<String>, String) {
         .args(args)
         // What one test has compiled no other compiles again.
         .env("PELTON_COMPILE_CACHE", repository().join("target/test-compiled"))
+        // Tests reach servers of their own only.
+        .env("SSL_CERT_FILE", repository().join("tests/tls/authority.pem"))
         .env("RUST_BACKTRACE", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -223,9 +223,10 @@ impl WasiHttpHooks for Outgoing {
             }
         };
         let (gate, allowance, ended) = (Arc::clone(&call.gate), call.response_bytes.clone(), call.ended.clone());
+        let header_bytes_max = call.header_bytes_max;
         Box::new(async move {
             let sent = until(ended.clone(), gate.send(request)).await.unwrap_or(Err(HttpError::Ended));
-            let received = sent.and_then(|sent| receive(sent, allowance));
+            let received = sent.and_then(|sent| receive(sent, header_bytes_max, allowance));
             let HttpResponse { response, connection } = received.inspect_err(|error| log.failed(error)).map_err(to_wasi)?;
             let response = response.map(|body| body.map_err(move |error| to_wasi(log.told(error))).boxed_unsync());
             let connection: Connection = Box::new(async move {
@@ -238,7 +239,11 @@ impl WasiHttpHooks for Outgoing {
 }
 
 /// A response that is read no further than the call may. One that says that it is longer is not begun.
-fn receive(HttpResponse { response, connection }: HttpResponse, allowance: Allowance) -> Result<HttpResponse, HttpError> {
+fn receive(response: HttpResponse, header_bytes_max: usize, allowance: Allowance) -> Result<HttpResponse, HttpError> {
+    let HttpResponse { response, connection } = response;
+    if header_bytes(response.headers()) > header_bytes_max {
+        return Err(HttpError::ResponseHeadersTooLarge { max: header_bytes_max });
+    }
     let too_large = HttpError::ResponseTooLarge { max: allowance.max };
     if response.body().size_hint().lower() > allowance.left() {
         return Err(too_large);

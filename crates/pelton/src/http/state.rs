@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use pelton_engine::{ProcessorView, StreamView, SubscriptionView, Tenant};
 use pelton_model::{
-    Breaker, Digest, ExecutionFinished, Incarnation, Json, JsonObject, Missed, Offset, Parked, Reason, Rejected, Schedule,
+    Breaker, Digest, EgressRules, ExecutionFinished, Incarnation, Json, JsonObject, Missed, Offset, Parked, Reason, Rejected, Schedule,
     ScheduleConfigured, ScheduleControl, Slug, StreamPath, SubscriptionConfigured, SubscriptionParked, TenantName, TransformerConfigured,
     TransformerControl, Version,
 };
@@ -156,6 +156,8 @@ struct ProcessorBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<&'a JsonObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    egress: Option<&'a EgressRules>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cursors: Option<Cursors>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'a Json>,
@@ -255,6 +257,7 @@ impl<'a> ProcessorBody<'a> {
             digest: control.digest(),
             configured_offset: shown.or(control.pending.as_ref()).map(|version| version.configured_offset),
             manifest: shown.and_then(|version| version.manifest.as_ref()),
+            egress: shown.map(|version| &version.configured.egress).filter(|rules| !rules.is_empty()),
             cursors: view.cursors.map(|(reduced, acknowledged)| Cursors { reduced, acknowledged }),
             state: view.state.as_ref().map(|(state, _)| state),
             state_digest: view.state.as_ref().map(|(_, digest)| *digest),
