@@ -403,4 +403,30 @@ mod tests {
             assert!(message.starts_with(says), "{message}");
         }
     }
+
+    #[test]
+    fn a_component_is_made_of_its_sources_and_not_of_what_was_made_on_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        };
+        let gathered = || {
+            let mut all = Vec::new();
+            gather(folder.path(), &mut all).unwrap();
+            all
+        };
+        put("shop/orders.py", "x = 1");
+        let before = gathered();
+        for made in ["shop/__pycache__/orders.pyc", ".venv/bin/python", ".pelton/made/a", "build/shop.wasm"] {
+            put(made, "made");
+        }
+        assert_eq!(gathered(), before);
+        put("shop/orders.py", "x = 2");
+        assert_ne!(gathered(), before);
+        put("shop/orders.py", "x = 1");
+        put("shop/more.py", "");
+        assert_ne!(gathered(), before);
+    }
 }
