@@ -15,6 +15,10 @@ test *args:
 bench *what:
     cargo xtask bench {{what}}
 
+# send a daemon whatever its OpenAPI document allows, and forbids, and check the answers
+fuzz-http *args:
+    cargo xtask fuzz-http {{args}}
+
 # build the plugins to target/plugins/
 plugins *names:
     cargo xtask plugins {{names}}

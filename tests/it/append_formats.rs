@@ -182,7 +182,8 @@ fn a_key_that_fits_nothing_is_refused() {
 fn the_key_in_the_header_of_an_invalid_event_is_not_used_up() {
     let server = Server::start();
     let invalid = with(&server, &[("idempotency-key", "k")], r#"{"type":""}"#).ok()["event"].take();
-    assert_eq!((&invalid["type"], invalid.get("idempotencyKey")), (&json!("stream/invalid-event-appended"), None));
+    assert_eq!(invalid["type"], "stream/invalid-event-appended");
+    assert_ne!(invalid["idempotencyKey"], "k", "which stays free for the corrected event");
     assert_eq!(with(&server, &[("idempotency-key", "k")], r#"{"type":"a"}"#).ok()["event"]["offset"], 3);
 }
 

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::*;
 
@@ -160,6 +160,73 @@ fn a_text_that_is_too_long_is_kept_or_refused_by_size() {
     let documents = "--- {type: a}\n".repeat(10_001);
     server.send("POST", "/api/streams/b", &[("content-type", "application/yaml")], documents.as_bytes()).problem(413, "batch-too-large");
     assert_eq!(server.state("/b")["eventCount"], 0);
+}
+
+/// The places in a JSON value, as pointers.
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, inner)| places(inner, &format!("{at}/{}", name.replace('/', "~1")), found)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(nth, inner)| places(inner, &format!("{at}/{nth}"), found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_built_in_event_with_anything_in_any_field_harms_nothing() {
+    let mut server = Server::start();
+    let document = server.get("/api/openapi.json").ok();
+    let deep = format!("{}1{}", "[".repeat(120), "]".repeat(120));
+    let long = json!("x".repeat(100_000)).to_string();
+    let values = [
+        "null",
+        "true",
+        "[]",
+        "{}",
+        r#""""#,
+        r#""\u0000""#,
+        r#""\ud83d\ude00 \u202e""#,
+        "-1",
+        "0",
+        "1.5",
+        "1e308",
+        "18446744073709551615",
+        "99999999999999999999999999",
+        &deep,
+        &long,
+        r#""+275760-09-13T00:00:00Z""#,
+        r#""https://[::1]:99999/\u0000""#,
+        r#""(((((""#,
+    ];
+    let mut streams = Vec::new();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let Some(example) = schema["examples"].get(0) else { continue };
+        let mut found = Vec::new();
+        places(&example["payload"], "/payload", &mut found);
+        for (nth, place) in found.iter().enumerate() {
+            let stream = format!("/{}/{nth}", name.replace('.', "_"));
+            // A marker, for values that serde_json would not keep as they are.
+            let mut event = example.clone();
+            *event.pointer_mut(place).unwrap() = json!("\u{1}here\u{1}");
+            let event = event.to_string();
+            for value in values {
+                let body = event.replace(r#""\u0001here\u0001""#, value);
+                let reply =
+                    server.send("POST", &format!("/api/streams{stream}?wait=0"), &[("content-type", "application/json")], body.as_bytes());
+                assert!((200..500).contains(&reply.status), "{name} {place} {value:.60}: {} {}", reply.status, reply.text());
+            }
+            streams.push(stream);
+        }
+    }
+    assert!(streams.len() > 60, "{streams:?}");
+    assert_eq!(server.get("/readyz").status, 200);
+    let last = streams.last().unwrap().clone();
+    let before = server.get(&format!("/api/streams{last}")).text().to_owned();
+    server.kill_and_start_again();
+    for stream in &streams {
+        assert_eq!(server.get(&format!("/api/streams/__state{stream}")).status, 200, "{stream}");
+    }
+    assert_eq!(server.get(&format!("/api/streams{last}")).text(), before);
 }
 
 trait TypeOf {

@@ -1,5 +1,7 @@
 //! A stream that is destroyed is gone with everything that belongs to it, and its path begins anew.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -74,6 +76,60 @@ fn what_was_destroyed_stays_so_after_kill_9() {
     server.append("/a/b", &event("ping"));
     assert!(server.state("/a/b")["incarnation"].as_u64() > incarnation);
     assert_eq!(types(&server.log("/a/b")), ["stream/initialized", "ping"]);
+}
+
+/// What a tenant holds below `/t`: each stream with the texts of its events.
+fn planted(server: &Client) -> BTreeMap<String, Vec<String>> {
+    let log = |stream: &str| server.log_text(stream).iter().map(|event| event.get().to_owned()).collect();
+    children(server, "/t").into_iter().map(|stream| (stream.clone(), log(&stream))).collect()
+}
+
+/// Bytes that a process has written so far, to whatever it has open.
+fn written(pid: u32) -> u64 {
+    let counters = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    counters.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_destroy_that_kill_9_meets_on_its_way_has_destroyed_everything_or_nothing() {
+    let mut server = Server::start();
+    let plant = |tenant: &Client| {
+        let text = "x".repeat(500);
+        for stream in ["/t", "/t/a", "/t/a/b", "/t/c"] {
+            for batch in 0..4 {
+                let event = |n: u32| json!({ "type": "x", "payload": { "text": text }, "idempotencyKey": format!("{batch} {n}") });
+                tenant.append_all(stream, (0..500).map(event));
+            }
+        }
+    };
+    let undisturbed = server.tenant("undisturbed");
+    plant(&undisturbed);
+    let before = written(server.pid());
+    assert_eq!(destroy(&undisturbed, "/t", "?destroyChildren=true")["destroyedStreamCount"], 4);
+    let all = written(server.pid()) - before;
+
+    for percent in [0, 1, 30, 60, 90, 99, 200] {
+        let name = format!("killed-at-{percent}");
+        let tenant = server.tenant(&name);
+        plant(&tenant);
+        let (before, pid) = (planted(&tenant), server.pid());
+        let enough = written(pid) + all * percent / 100;
+        let is_acknowledged = std::thread::scope(|scope| {
+            let answer = scope.spawn(|| tenant.try_send("DELETE", "/api/streams/t?destroyChildren=true", &[], b""));
+            while written(pid) < enough && !answer.is_finished() {
+                std::thread::yield_now();
+            }
+            server.kill();
+            answer.join().unwrap().is_ok_and(|reply| reply.status == 200)
+        });
+        server.start_again();
+        let tenant = server.tenant(&name);
+        let found = planted(&tenant);
+        assert!(found.is_empty() || !is_acknowledged, "{percent} %: acknowledged, and there again");
+        assert!(found.is_empty() || found == before, "{percent} %: something is left, and not everything");
+        let offset = if found.is_empty() { 2 } else { before["/t/c"].len() + 1 };
+        assert_eq!(tenant.append("/t/c", &event("goes-on"))["offset"], offset, "{percent} %");
+    }
 }
 
 #[test]

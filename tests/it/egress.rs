@@ -1,12 +1,14 @@
 //! What leaves the host on behalf of processors, and what does not. The other side is a server of the test's own, which tells what arrived.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -91,7 +93,7 @@ impl Remote {
     }
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Arrived> {
+fn read_request(reader: &mut impl BufRead) -> Option<Arrived> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
     let mut headers = Vec::new();
@@ -107,7 +109,29 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Arrived> {
     Some(Arrived { line: line.trim_end().to_owned(), headers, body })
 }
 
-fn write_response(out: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
+/// A server on all of this machine's addresses that speaks TLS, with a certificate for `localhost` and 127.0.0.1, and answers `hello`.
+fn start_tls() -> u16 {
+    let file = |name: &str| repository().join("tests/tls").join(name);
+    let certificates = CertificateDer::pem_file_iter(file("server.pem")).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = Arc::new(builder.with_single_cert(certificates, key).unwrap());
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut reader = BufReader::new(rustls::StreamOwned::new(connection, stream));
+            if read_request(&mut reader).is_some() {
+                write_response(reader.get_mut(), "200 OK", "", b"hello");
+            }
+        }
+    });
+    port
+}
+
+fn write_response(out: &mut impl Write, status: &str, headers: &str, body: &[u8]) {
     let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n", body.len());
     out.write_all(head.as_bytes()).and_then(|()| out.write_all(body)).ok();
 }
@@ -140,7 +164,6 @@ fn assert_denied(server: &Server, request: Value, why: &str) {
     assert!(log.contains(why), "{why} is not in the log:\n{log}");
 }
 
-/// Ends the server, so that all of its log is there.
 fn log_of(server: &Server) -> String {
     std::fs::read_to_string(server.data().parent().unwrap().join("stderr")).unwrap()
 }
@@ -187,6 +210,22 @@ pub fn a_request_that_operator_and_processor_allow_arrives_and_is_answered() {
     assert_eq!(arrived.header("host"), format!("127.0.0.1:{}", remote.port));
     assert_eq!(arrived.header("x-one"), "1");
     assert!(arrived.header("user-agent").starts_with("Pelton/"));
+}
+
+#[test]
+fn a_server_has_to_prove_who_it_is() {
+    let port = start_tls();
+    let server = start(&["https://127.0.0.0/8:*"], &["https://*:*"]);
+    for host in ["localhost", "127.0.0.1"] {
+        let fetched = fetch(&server, json!({ "url": format!("https://{host}:{port}/") }));
+        assert_eq!(fetched["body"], "hello", "{host} {fetched:#}");
+    }
+    // The certificate does not speak for this address.
+    let fetched = fetch(&server, json!({ "url": format!("https://127.0.0.2:{port}/") }));
+    assert_eq!(fetched["case"], "failed", "{fetched:#}");
+    assert!(log_of(&server).contains("TLS: invalid peer certificate"), "{}", log_of(&server));
+    let plain = Remote::answering("");
+    assert_eq!(fetch(&server, json!({ "url": format!("https://127.0.0.1:{}/", plain.port) }))["case"], "failed");
 }
 
 #[test]
@@ -349,18 +388,9 @@ fn a_secret_arrives_and_comes_back_masked() {
     let remote = Remote::echoing();
     let mut server = start(&[&remote.rule()], &[&remote.rule()]);
     set_secret(&server, "key", &["127.0.0.1"]);
-    for (nth, placeholder) in
-        ["{{secret:key}}", "getIterateSecret({ secretKey: \"key\" })", "getIterateSecret(%7BsecretKey:'key'%7D)"].into_iter().enumerate()
-    {
-        let request = json!({ "url": remote.url("/{{secret:key}}"), "headers": { "authorization": format!("Bearer {placeholder}") } });
-        let fetched = fetch(
-            &server,
-            if nth == 0 {
-                json!({ "url": remote.url("/"), "headers": request["headers"] })
-            } else {
-                json!({ "url": remote.url("/x"), "headers": request["headers"] })
-            },
-        );
+    for placeholder in ["{{secret:key}}", "getIterateSecret({ secretKey: \"key\" })", "getIterateSecret(%7BsecretKey:'key'%7D)"] {
+        let headers = json!({ "authorization": format!("Bearer {placeholder}") });
+        let fetched = fetch(&server, json!({ "url": remote.url("/"), "headers": headers }));
         let arrived = remote.next();
         assert_eq!(arrived.header("authorization"), format!("Bearer {SECRET}"));
         assert_eq!(arrived.header("accept-encoding"), "identity");
@@ -448,6 +478,12 @@ fn another_egress_is_another_version() {
     assert_denied(&server, json!({ "url": remote.url("/") }), "the processor's own `egress`");
     server.deploy("/out", "client", "http-client", json!({ "egress": [remote.rule()] }));
     assert_eq!(fetch(&server, json!({ "url": remote.url("/") }))["status"], 200);
+    assert_eq!(server.state("/out")["processors"]["client"]["egress"], json!([remote.rule()]));
+    // In a query they are separated by commas.
+    let target = format!("/api/streams/out?slug=client&egress=https://example.com,POST:{}&wait=60", remote.rule());
+    server.send("POST", &target, &[("content-type", "application/wasm")], &plugin("http-client")).ok();
+    assert_denied(&server, json!({ "url": remote.url("/") }), "does not allow GET");
+    assert_eq!(fetch(&server, json!({ "url": remote.url("/"), "method": "POST" }))["status"], 200);
 }
 
 #[test]

@@ -256,3 +256,56 @@ fn a_path_beyond_the_depth_limit_is_refused_and_begins_no_stream() {
     assert_eq!(server.state("/")["eventCount"], 0);
     assert_eq!(server.append(&deepest, &event("x"))["offset"], 2);
 }
+
+#[test]
+fn two_tenants_in_one_request_are_refused() {
+    let server = Server::start();
+    let ours = ("x-pelton-tenant", "ada");
+    for other in [("x-pelton-tenant", "bob"), ("x-iterate-project", "bob")] {
+        server.send("POST", "/api/streams/a", &[ours, other], b"{}").problem(400, "bad-tenant");
+    }
+    server.send("POST", "/api/streams/a", &[ours, ("x-iterate-project", "ada")], br#"{"type":"x"}"#).ok();
+    assert_eq!(server.tenant("bob").state("/a")["eventCount"], 0);
+}
+
+#[test]
+fn every_parameter_of_every_route_is_checked() {
+    let server = Server::start();
+    let document = server.get("/api/openapi.json").ok();
+    let mut checked = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let path = path.replace("{path}", "a").replace("{id}", "a");
+        for (verb, operation) in operations.as_object().unwrap() {
+            let method = verb.to_uppercase();
+            let send = |query: &str, headers: &[(&str, &str)]| {
+                let headers: Vec<_> =
+                    [("accept", "application/json"), ("content-type", "application/wasm")].iter().chain(headers).copied().collect();
+                server.send(&method, &format!("{path}{query}"), &headers, b"")
+            };
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = parameter["name"].as_str().unwrap();
+                let long = "9".repeat(20_000);
+                if parameter["in"] == "query" {
+                    send("?nonsense=1", &[]).problem(400, "bad-query");
+                    send(&format!("?{name}=1&{name}=1"), &[]).problem(400, "bad-query");
+                    send(&format!("?{name}=%FF"), &[]).problem(400, "bad-query");
+                    for value in
+                        ["", "%00", "%ED%A0%80", "-1", "1e999", "99999999999999999999999999", "%F0%9F%98%80", "[]", "%7B%22a%22", &long]
+                    {
+                        let status = send(&format!("?{name}={value}"), &[]).status;
+                        assert!((200..500).contains(&status), "{method} {path}?{name}={value}: {status}");
+                    }
+                }
+                if parameter["in"] == "header" {
+                    for value in ["", " ", "-1", "{\"slug\":\"a\",\"slug\":\"b\"}", "99999999999999999999999999", &long] {
+                        let status = send("", &[(name, value)]).status;
+                        assert!((200..500).contains(&status), "{method} {path} {name}: {value:.40}: {status}");
+                    }
+                }
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 25, "{checked} parameters");
+    assert_eq!(server.get("/readyz").status, 200);
+}

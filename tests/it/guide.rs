@@ -63,6 +63,11 @@ fn subscriptions() {
 }
 
 #[test]
+fn javascript() {
+    run("javascript.md", 9);
+}
+
+#[test]
 fn secrets() {
     run("secrets.md", 4);
 }
@@ -77,5 +82,6 @@ fn every_page_is_run() {
     let pages = std::fs::read_dir(repository().join("docs/guide")).unwrap();
     let mut names: Vec<_> = pages.map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["README.md", "events.md", "plugins.md", "schedules.md", "secrets.md", "subscriptions.md"]);
+    let expected = ["README.md", "events.md", "javascript.md", "plugins.md", "schedules.md", "secrets.md", "subscriptions.md"];
+    assert_eq!(names, expected);
 }

@@ -75,3 +75,43 @@ fn of_many_at_once_with_one_key_one_is_recorded() {
     assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:#?}");
     assert_eq!(types(&server.log("/a")), ["stream/initialized", "x"]);
 }
+
+#[test]
+fn a_repeated_append_that_is_no_event_finds_the_first_record_of_it() {
+    let server = Server::start();
+    let send = |headers: &[(&str, &str)], body: &str| {
+        let headers: Vec<_> = [("idempotency-key", "k")].into_iter().chain(headers.iter().copied()).collect();
+        server.send("POST", "/api/streams/a", &headers, body.as_bytes()).ok()["event"].take()
+    };
+    let json = ("content-type", "application/json");
+    for (headers, body) in [
+        (&[json][..], r#"{"action":"opened"}"#),
+        (&[json], r#"{"type":"#),
+        (&[("content-type", "text/plain")], "hello"),
+        (&[("content-type", "application/x-www-form-urlencoded")], "a=1&b=2"),
+        (&[json, ("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/s"), ("ce-type", "")], "{}"),
+    ] {
+        let first = send(headers, body);
+        assert_eq!(first["type"], "stream/invalid-event-appended", "{body}");
+        let again: Vec<_> = headers.iter().copied().chain([("webhook-timestamp", "2"), ("user-agent", "another")]).collect();
+        assert_eq!(send(&again, body), first, "whatever the headers tell, {body}");
+    }
+    assert_eq!(send(&[json], r#"{"type":"corrected"}"#)["idempotencyKey"], "k", "the corrected event may use the key");
+    assert_eq!(server.log_of_type("/a", "corrected").len(), 1);
+}
+
+#[test]
+fn a_key_in_an_invalid_event_or_in_a_batch_with_one_finds_the_first_record_too() {
+    let server = Server::start();
+    let wrong = json!({ "type": "x", "payload": [], "idempotencyKey": "k" });
+    let first = server.append("/a", &wrong);
+    assert_eq!(first["type"], "stream/invalid-event-appended");
+    assert_eq!(server.append("/a", &wrong), first);
+    let batch = [json!({ "type": "x", "idempotencyKey": "1" }), json!({ "type": 7, "idempotencyKey": "2" })];
+    let recorded = server.append_all("/a", batch.clone());
+    assert_eq!(server.append_all("/a", batch), recorded);
+    assert_eq!(server.append("/a", &json!({ "type": "x", "payload": {}, "idempotencyKey": "k" }))["idempotencyKey"], "k");
+    assert_eq!(server.state("/a")["eventCount"], 5);
+    let without_key = json!({ "type": "x", "payload": [] });
+    assert_ne!(server.append("/a", &without_key), server.append("/a", &without_key), "without a key nothing says that it is a repeat");
+}

@@ -16,6 +16,7 @@ mod compat;
 mod configured;
 mod destroy;
 mod durability;
+mod dynamic_workers;
 mod effects;
 mod egress;
 mod errors;

@@ -192,3 +192,25 @@ fn a_reader_that_goes_away_disturbs_nobody() {
     server.append("/a", &event("second"));
     assert_eq!(tail.next().unwrap().0, 3);
 }
+
+#[test]
+fn a_reader_that_hears_nothing_is_sent_a_comment() {
+    let server = with_events(2);
+    let mut tail = server.tail("/a", "?afterOffset=end", &[]);
+    tail.wait_for_comment();
+    server.append("/a", &event("late"));
+    assert_eq!(types(&tail.take(1)), ["late"]);
+}
+
+#[test]
+fn a_reader_that_does_not_read_holds_nobody_up_and_misses_nothing() {
+    let server = Server::start();
+    let mut tail = server.tail("/a", "", &[]);
+    let text = "x".repeat(10_000);
+    // Far more than sockets take in between.
+    for batch in 0..20 {
+        server.append_all("/a", (0..100).map(|n| json!({ "type": "e", "payload": { "n": batch * 100 + n, "text": text } })));
+    }
+    let seen = tail.take(2_001);
+    assert!(seen[1..].iter().map(|event| event["payload"]["n"].as_u64().unwrap()).eq(0..2_000));
+}

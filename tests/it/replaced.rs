@@ -131,6 +131,8 @@ fn of_uploads_in_quick_succession_the_last_one_wins() {
         server.send("POST", "/api/streams/a?slug=p&wait=0", &wasm_type, &plugin(name)).ok();
     }
     server.kill_and_start_again();
+    // What was there before a version took over from one that did not want it is not acted on again.
+    server.wait_for("/a", |event| event["type"] == "stream/processor/activated" && event["payload"]["manifest"]["version"] == "2.0.0");
     server.append("/a", &told("log", json!({ "message": "hello" })));
     server.wait_for("/a", |event| event["type"] == "did");
     let p = &server.settled("/a")["processors"]["p"];

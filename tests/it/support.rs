@@ -137,6 +137,8 @@ fn spawn(dir: &Path, args: &[String]) -> (Child, Receiver<String>, String) {
         .args(args)
         // What one test has compiled no other compiles again.
         .env("PELTON_COMPILE_CACHE", compiled())
+        // Tests reach servers of their own only.
+        .env("SSL_CERT_FILE", repository().join("tests/tls/authority.pem"))
         .env("RUST_BACKTRACE", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -444,6 +446,11 @@ impl Tail {
                 }
             }
         }
+    }
+
+    /// Waits for the server to say that it is still there.
+    pub fn wait_for_comment(&mut self) {
+        while !self.line().unwrap().starts_with(':') {}
     }
 
     /// The next `count` events.

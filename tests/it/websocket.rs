@@ -93,6 +93,9 @@ fn a_frame_appends_and_is_answered_by_its_reference() {
     let tolerated = socket.next_of("appended");
     assert_eq!(tolerated["event"]["type"], "stream/invalid-event-appended");
     assert_eq!(tolerated.get("ref"), None);
+    socket.send(&json!({ "type": "append", "event": { "type": "stream/initialized", "payload": {} }, "ref": 6 }));
+    let refused = socket.next_of("error");
+    assert_eq!((&refused["code"], &refused["ref"]), (&json!("already-initialized"), &json!(6)), "{refused:#}");
     socket.send(&json!({ "type": "append", "event": { "type": "other", "idempotencyKey": "k" }, "ref": 7 }));
     let refused = socket.next_of("error");
     assert_eq!((&refused["code"], &refused["ref"]), (&json!("key-reused"), &json!(7)), "{refused:#}");

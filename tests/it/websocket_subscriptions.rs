@@ -56,6 +56,8 @@ fn events_arrive_as_frames_and_the_far_side_can_append() {
     assert_eq!(server.wait_for("/a", |event| event["type"] == "from-afar")["payload"], json!({ "n": 1 }));
     socket.send(Message::text(r#"{"type":"append","event":{"no":"type"}}"#)).unwrap();
     server.wait_for("/a", |event| event["type"] == "stream/invalid-event-appended");
+    socket.send(Message::text(r#"{"type":"append","event":{"type":"stream/initialized"}}"#)).unwrap();
+    assert!(next(&mut socket)["message"].as_str().unwrap().contains("initialized once, by the host"));
     socket.send(Message::text(r#"{"type":"whatever"}"#)).unwrap();
     socket.send(Message::text("no json")).unwrap();
     let error = next(&mut socket);

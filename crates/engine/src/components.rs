@@ -1,7 +1,7 @@
 //! Compiled code, shared by all that run the same bytes. Instances are never shared; they belong to one processor each.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pelton_model::{Digest, Quotas, Reason};
 use pelton_store::Store;
@@ -11,6 +11,8 @@ use pelton_wasm::{Component, Sandbox};
 pub(crate) struct Components {
     sandbox: Sandbox,
     recent: Mutex<Recent>,
+    /// Who loads a component holds its gate, so that nobody else does the same at the same time.
+    gates: Mutex<HashMap<Digest, Arc<Mutex<()>>>>,
 }
 
 #[derive(Default)]
@@ -23,7 +25,7 @@ const RECENT_MAX: usize = 64;
 
 impl Components {
     pub fn new(sandbox: Sandbox) -> Self {
-        Self { sandbox, recent: Mutex::default() }
+        Self { sandbox, recent: Mutex::default(), gates: Mutex::default() }
     }
 
     /// Verifies and compiles the component that `store` holds under `digest`. Blocking, and may take seconds.
@@ -33,10 +35,34 @@ impl Components {
         if let Some(component) = self.recent(digest) {
             return Ok(component);
         }
-        let bytes = store.component(digest).map_err(|error| host_fault(&error))?.ok_or_else(|| unknown(digest))?;
-        let component = self.sandbox.load(&bytes, quotas).map_err(|error| error.reason())?;
-        self.keep(*digest, component.clone());
-        Ok(component)
+        self.alone(digest, || {
+            if let Some(component) = self.recent(digest) {
+                return Ok(component);
+            }
+            let bytes = store.component(digest).map_err(|error| host_fault(&error))?.ok_or_else(|| unknown(digest))?;
+            let component = self.sandbox.load(&bytes, quotas).map_err(|error| error.reason())?;
+            self.keep(*digest, component.clone());
+            Ok(component)
+        })
+    }
+
+    /// Compiles a component before somebody asks for it, and leaves it in the cache on disk. Blocking, and may take seconds.
+    pub fn prepare(&self, digest: &Digest, bytes: &[u8], quotas: &Quotas) -> Result<(), Reason> {
+        self.alone(digest, || self.sandbox.load(bytes, quotas).map(drop).map_err(|error| error.reason()))
+    }
+
+    fn alone<T>(&self, digest: &Digest, load: impl FnOnce() -> T) -> T {
+        let gate = Arc::clone(self.gates.lock().unwrap_or_else(PoisonError::into_inner).entry(*digest).or_default());
+        let loaded = {
+            let _alone = gate.lock().unwrap_or_else(PoisonError::into_inner);
+            load()
+        };
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        // This one and the map's: nobody waits for it.
+        if Arc::strong_count(&gate) == 2 {
+            gates.remove(digest);
+        }
+        loaded
     }
 
     fn recent(&self, digest: &Digest) -> Option<Component> {

@@ -65,13 +65,14 @@ pub(crate) fn prepare(
     check_size(configured.component.size, quotas.component_bytes_max)?;
     check_scope(configured.include_children, confirmed)?;
     let component: Component = core.components.load(&core.store, &configured.component.digest, &quotas)?;
-    let manifest = component.describe(&quotas).map_err(|error| error.reason())?;
     let config = configured.config.clone().unwrap_or_else(pelton_model::JsonObject::empty);
+    let identity = identity(core, stream, &version);
+    let manifest = component.describe(Some(identity.clone()), config.clone(), &quotas).map_err(|error| error.reason())?;
     let fold = Fold {
         feed: Feed::new(stream, configured.include_children),
         pages: ReadAhead::default(),
         consumes: configured.consumes.clone().unwrap_or_else(|| manifest.consumes.clone()),
-        reducer: component.reducer(identity(core, stream, &version), config, quotas),
+        reducer: component.reducer(identity, config, quotas),
         state: manifest.initial_state.clone(),
         reduced: 1,
     };

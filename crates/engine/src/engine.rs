@@ -13,6 +13,7 @@ use pelton_wasm::{Sandbox, SandboxOptions};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::components::Components;
+use crate::javascript::JavaScript;
 use crate::push::Courier;
 use crate::secrets::Vault;
 use crate::tenant::Shared;
@@ -30,6 +31,8 @@ pub struct EngineOptions {
     pub master_key_file: PathBuf,
     /// Carries webhooks and WebSocket frames out of the host.
     pub courier: Arc<dyn Courier>,
+    /// The component that runs programs in JavaScript. Without one, events that configure such programs are refused.
+    pub javascript_runtime: Option<Arc<[u8]>>,
     /// Whether the circuit breaker of a stream counts every append, also where it is not configured.
     pub breaker_counts_all: bool,
     /// Page cache of all open tenants together, in bytes.
@@ -49,6 +52,7 @@ struct Inner {
     options: EngineOptions,
     quotas: Arc<Quotas>,
     components: Arc<Components>,
+    javascript: Option<JavaScript>,
     vault: Arc<Vault>,
     slots: Mutex<HashMap<TenantName, Arc<Slot>>>,
     caches: Mutex<usize>,
@@ -101,6 +105,7 @@ impl Engine {
         let engine = Self(Arc::new(Inner {
             quotas: Arc::new(options.quotas.clone()),
             components: Arc::new(Components::new(sandbox)),
+            javascript: options.javascript_runtime.clone().map(JavaScript::new),
             vault,
             slots: Mutex::default(),
             caches: Mutex::new(0),
@@ -109,6 +114,7 @@ impl Engine {
             options,
         }));
         tokio::spawn(engine.clone().take_up());
+        engine.compile_javascript().map_err(|source| EngineError::DataFolder { path: engine.0.options.data_dir.clone(), source })?;
         let inner = Arc::downgrade(&engine.0);
         tokio::spawn(async move {
             loop {
@@ -146,6 +152,7 @@ impl Engine {
                 components: Arc::clone(&engine.components),
                 vault: Arc::clone(&engine.vault),
                 courier: Arc::clone(&engine.options.courier),
+                javascript: engine.javascript.clone(),
             };
             Tenant::open(&path, &open, shared)
         })
@@ -162,6 +169,17 @@ impl Engine {
                 Err(error)
             }
         }
+    }
+
+    /// On a thread of its own, so that nothing waits for it but the first program; a no-op where the code is in the cache already.
+    fn compile_javascript(&self) -> std::io::Result<()> {
+        let Some(JavaScript { component, bytes }) = self.0.javascript.clone() else { return Ok(()) };
+        let (components, quotas) = (Arc::clone(&self.0.components), Arc::clone(&self.0.quotas));
+        let compile = move || match components.prepare(&component.digest, &bytes, &quotas) {
+            Ok(()) => tracing::debug!("the JavaScript runtime is compiled"),
+            Err(reason) => tracing::error!(reason = reason.message, "the JavaScript runtime cannot be used"),
+        };
+        std::thread::Builder::new().name("pelton-javascript".to_owned()).spawn(compile).map(drop)
     }
 
     /// Why some tenant cannot be written, where that is so.

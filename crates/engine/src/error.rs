@@ -13,8 +13,13 @@ pub enum AppendError {
     EventTooLarge { found: usize, max: usize },
     #[error("expected at most {max} events in a batch, found {found}")]
     BatchTooLarge { found: usize, max: usize },
+    #[error("a stream is initialized once, by the host, when it begins")]
+    AlreadyInitialized,
     #[error("expected a stream path of at most {max} segments, found {found}")]
     PathTooDeep { found: usize, max: usize },
+    /// The event configures a program, and there is nothing to run it.
+    #[error("this host has no JavaScript runtime")]
+    NoJavaScriptRuntime,
     /// The tenant is closing, or its writer has failed and says nothing is safe on disk any more.
     #[error("the tenant cannot be written: {0}")]
     Unavailable(String),

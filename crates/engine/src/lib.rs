@@ -14,6 +14,7 @@
 //! - `runner`: reduce and after-append, page by page, and the commit of what they did
 //! - `scheduler`: what is appended at its time
 //! - `push` and `transformer`: what follows a stream to send its events away, or to make others of them
+//! - `javascript`: the component behind processors that come as text
 //! - `secrets`: values that are sealed on disk
 
 mod actor;
@@ -22,6 +23,7 @@ mod deploy;
 mod engine;
 mod error;
 mod feed;
+mod javascript;
 mod proposal;
 mod push;
 mod runner;

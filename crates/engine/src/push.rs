@@ -551,7 +551,10 @@ impl Line {
         };
         match (frame.kind.as_str(), frame.event) {
             ("append", Some(event)) => {
-                let appended = self.core.append(&self.stream, vec![Proposal::tolerant(&event, || None)], AppendOptions::default()).await;
+                let appended = match Proposal::tolerant(&event, None, || None) {
+                    Ok(proposal) => self.core.append(&self.stream, vec![proposal], AppendOptions::default()).await,
+                    Err(refused) => Err(refused),
+                };
                 appended.err().and_then(|error| wrong(&error.to_string()))
             }
             ("append", None) => wrong("append: expected an event, found nothing"),

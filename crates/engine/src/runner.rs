@@ -463,6 +463,7 @@ impl Runner {
                 Err(AppendError::Refused(Refusal::OffsetMismatch { stream, expected, next })) => {
                     return Err(NotWritten::Refused(format!("the outbox expects offset {expected} in {stream}, whose next is {next}")));
                 }
+                Err(error @ AppendError::NoJavaScriptRuntime) => return Err(NotWritten::Refused(error.to_string())),
                 Err(error) => {
                     tracing::warn!(tenant = %self.core.name, stream = %self.stream, slug = %self.slug, %error, "a checkpoint was not written");
                     return Err(NotWritten::Next(Next::Reload));
@@ -556,9 +557,11 @@ impl pelton_wasm::Appender for AtOnce {
             let refused = |error: AppendError| match error {
                 AppendError::Refused(Refusal::Paused { .. }) => pelton_wasm::AppendError::Paused(error.to_string()),
                 AppendError::Refused(_) => pelton_wasm::AppendError::Conflict(error.to_string()),
-                AppendError::EventTooLarge { .. } | AppendError::BatchTooLarge { .. } | AppendError::PathTooDeep { .. } => {
-                    pelton_wasm::AppendError::Denied(error.to_string())
-                }
+                AppendError::EventTooLarge { .. }
+                | AppendError::BatchTooLarge { .. }
+                | AppendError::PathTooDeep { .. }
+                | AppendError::NoJavaScriptRuntime
+                | AppendError::AlreadyInitialized => pelton_wasm::AppendError::Denied(error.to_string()),
                 AppendError::Unavailable(_) => pelton_wasm::AppendError::Unavailable(error.to_string()),
             };
             let written = self.core.writer.write(write).await.map_err(refused)?;

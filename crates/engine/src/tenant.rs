@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pelton_model::{
-    Builtin, Consumer, Digest, Event, Incarnation, JsonObject, Offset, Position, ProcessorConfigured, ProcessorControl, Quotas, Slug,
-    StreamControl, StreamPath, SubscriptionControl, TenantName, Timestamp, TransformerControl,
+    Bucket, Builtin, Consumer, Digest, Event, Incarnation, JsonObject, Offset, Position, ProcessorConfigured, ProcessorControl, Quotas,
+    Slug, StreamControl, StreamPath, SubscriptionControl, TenantName, Timestamp, TransformerControl,
 };
 use pelton_store::{Append, Component, Condition, KeyReuse, OpenOptions, Page, PageLimit, Store, StoreError, TreePage, Write, Written};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::components::Components;
 use crate::feed::Feed;
+use crate::javascript::{JavaScript, TenantJavaScript};
 use crate::push::{Attempts, Courier};
 use crate::secrets::{self, NewSecret, Secret, SecretError, Vault};
 use crate::supervisor::Supervisor;
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     pub components: Arc<Components>,
     pub vault: Arc<Vault>,
     pub courier: Arc<dyn Courier>,
+    pub javascript: Option<JavaScript>,
 }
 
 /// Under which conditions events are appended.
@@ -99,6 +101,8 @@ pub struct StreamView {
     pub created_at: Option<Timestamp>,
     pub children: Vec<StreamPath>,
     pub control: Arc<StreamControl>,
+    /// What its circuit breaker has counted.
+    pub bucket: Option<Bucket>,
     pub processors: Vec<ProcessorView>,
     pub subscriptions: Vec<SubscriptionView>,
     /// Each with its next offset.
@@ -125,13 +129,14 @@ pub struct ProcessorView {
 
 impl Tenant {
     pub(crate) fn open(path: &Path, options: &OpenOptions, shared: Shared) -> Result<Self, EngineError> {
-        let Shared { quotas, components, vault, courier } = shared;
+        let Shared { quotas, components, vault, courier, javascript } = shared;
         let name = &options.tenant;
         let fault = |source| EngineError::Store { tenant: name.clone(), source };
         let (store, writer) = Store::open(path, options).map_err(fault)?;
         let tails = Arc::new(Tails::new(store.head()));
         let (notify, changed) = mpsc::unbounded_channel();
-        let (writer, writer_thread) = WriterQueue::start(name, writer, Arc::clone(&tails), notify, quotas.queue_bytes_max)
+        let javascript = TenantJavaScript::new(javascript);
+        let (writer, writer_thread) = WriterQueue::start(name, writer, Arc::clone(&tails), notify, quotas.queue_bytes_max, javascript)
             .map_err(|source| EngineError::DataFolder { path: path.to_owned(), source })?;
         let core = Arc::new(Core {
             name: name.clone(),
@@ -407,7 +412,7 @@ impl Core {
             return Err(AppendError::PathTooDeep { found: stream.depth(), max: quotas.path_depth_max });
         }
         let mut write = Write { key_reuse: options.key_reuse, conditions: options.conditions, ..Write::default() };
-        for Proposal { mut event, component } in proposals {
+        for Proposal { mut event, component, .. } in proposals {
             if event.size_bytes() > quotas.event_bytes_max {
                 return Err(AppendError::EventTooLarge { found: event.size_bytes(), max: quotas.event_bytes_max });
             }
@@ -434,6 +439,7 @@ impl Core {
                 created_at: None,
                 children: Vec::new(),
                 control: Arc::default(),
+                bucket: None,
                 processors: Vec::new(),
                 subscriptions: Vec::new(),
                 transformers: Vec::new(),
@@ -475,6 +481,7 @@ impl Core {
             created_at: Some(info.created_at),
             children: store.children(stream)?,
             control: info.control,
+            bucket: info.bucket,
             processors,
         })
     }

@@ -194,7 +194,10 @@ impl Line {
                 _ => Ok(events),
             }
         });
-        let result = result.await?;
+        let result = result.await?.and_then(|events| {
+            let checked = events.iter().try_for_each(|event| self.core.writer.check(event));
+            checked.map(|()| events).map_err(|error| error.to_string())
+        });
         let events = match result {
             Ok(events) => events,
             Err(message) => {
@@ -203,14 +206,21 @@ impl Line {
                 if Builtin::of(event.event_type.as_str()) == Some(Builtin::ErrorOccurred) {
                     return Ok(Vec::new());
                 }
-                vec![NewEvent::builtin(Builtin::ErrorOccurred, &Failure { message, transformer: &self.slug, offset: event.offset.get() })]
+                return Ok(self.failed(message, Some(own)));
             }
         };
         Ok(events.into_iter().map(|event| NewEvent { source: Some(own.clone()), ..event }).collect())
     }
 
+    /// What is appended in place of what could not be. `source` says on which event.
+    fn failed(&self, message: String, source: Option<Source>) -> Vec<NewEvent> {
+        let offset = source.as_ref().map_or(0, |source| source.offset.get());
+        let failure = NewEvent::builtin(Builtin::ErrorOccurred, &Failure { message, transformer: &self.slug, offset });
+        vec![NewEvent { source, ..failure }]
+    }
+
     /// Waits out a pause of the stream.
-    async fn write(&self, place: &mut Place, events: Vec<NewEvent>) -> Result<(), Fault> {
+    async fn write(&self, place: &mut Place, mut events: Vec<NewEvent>) -> Result<(), Fault> {
         let change = CheckpointChange::Put {
             configured_offset: self.control.configured_offset,
             reduced: place.cursor,
@@ -230,6 +240,10 @@ impl Line {
                     if !tail.reaches(next).await {
                         return Ok(());
                     }
+                }
+                // Another attempt would end the same way.
+                Err(AppendError::Refused(refusal @ (Refusal::OffsetMismatch { .. } | Refusal::TooManyVariables { .. }))) => {
+                    events = self.failed(refusal.to_string(), events.into_iter().find_map(|event| event.source));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -251,7 +265,7 @@ fn evaluate(configured: &TransformerConfigured, input: &Json) -> Result<Vec<NewE
         _ => vec![value],
     };
     let event = |value: &Json| match Proposal::strict(value) {
-        Ok(Proposal { event, component: None }) => Ok(event),
+        Ok(Proposal { event, component: None, .. }) => Ok(event),
         Ok(_) => Err("transform: expected an event without the bytes of a component".to_owned()),
         Err(issues) => Err(format!("transform: the result is no event: {issues}")),
     };

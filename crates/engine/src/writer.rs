@@ -4,11 +4,12 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pelton_model::{Incarnation, StreamPath, TenantName, Timestamp};
+use pelton_model::{Incarnation, NewEvent, StreamPath, TenantName, Timestamp};
 use pelton_store::{ControlChange, Refusal, StoreError, Write, Writer, Written};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::AppendError;
+use crate::javascript::TenantJavaScript;
 use crate::tails::Tails;
 
 /// Bytes that one commit takes at most before the rest waits for the next. Large enough that the fsync is a small part of it.
@@ -21,6 +22,7 @@ pub(crate) struct WriterQueue {
     room: Arc<Semaphore>,
     room_bytes: usize,
     failed: Arc<OnceLock<String>>,
+    javascript: TenantJavaScript,
 }
 
 #[expect(clippy::large_enum_variant, reason = "all messages but the last are jobs")]
@@ -54,23 +56,37 @@ impl WriterQueue {
         tails: Arc<Tails>,
         controls_changed: mpsc::UnboundedSender<ControlChange>,
         queue_bytes_max: usize,
+        javascript: TenantJavaScript,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let room_bytes = queue_bytes_max.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let (jobs, waiting) = mpsc::unbounded_channel();
         let failed = Arc::new(OnceLock::new());
         let thread = WriterThread { tenant: tenant.clone(), writer, tails, controls_changed, failed: Arc::clone(&failed) };
         let handle = std::thread::Builder::new().name(format!("writer-{tenant}")).spawn(move || thread.run(waiting))?;
-        Ok((Self { jobs, room: Arc::new(Semaphore::new(room_bytes)), room_bytes, failed }, handle))
+        Ok((Self { jobs, room: Arc::new(Semaphore::new(room_bytes)), room_bytes, failed, javascript }, handle))
     }
 
     /// Returns when the write is on disk and visible, or refused.
-    pub async fn write(&self, write: Write) -> Result<Written, AppendError> {
+    pub async fn write(&self, mut write: Write) -> Result<Written, AppendError> {
+        let needs_javascript = self.javascript.attach(&mut write)?;
         let bytes = size_bytes(&write).clamp(1, self.room_bytes);
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| self.unavailable())?;
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Message::Job(Job { write, bytes, answer, room })).map_err(|_| self.unavailable())?;
-        answered.await.map_err(|_| self.unavailable())?
+        let written = answered.await.map_err(|_| self.unavailable())??;
+        if needs_javascript {
+            self.javascript.stored();
+        }
+        Ok(written)
+    }
+
+    /// Why the event could not be written whenever it is tried.
+    ///
+    /// # Errors
+    /// [`AppendError::NoJavaScriptRuntime`]
+    pub fn check(&self, event: &NewEvent) -> Result<(), AppendError> {
+        self.javascript.check(event)
     }
 
     /// Removes a stream, and if asked for all below it. Returns when that is on disk; `before` is called in the moment before.

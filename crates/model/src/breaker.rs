@@ -54,6 +54,12 @@ impl Bucket {
         Self { level: level.saturating_sub(i64::from(events) * Self::EVENT), at: now }
     }
 
+    /// How many events were left then.
+    #[must_use]
+    pub const fn events_left(&self) -> i64 {
+        self.level.div_euclid(Self::EVENT)
+    }
+
     #[must_use]
     pub const fn has_tripped(&self) -> bool {
         self.level < 0

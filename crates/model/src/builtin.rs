@@ -11,7 +11,10 @@ use crate::environment::EnvVarSet;
 use crate::event::{EventIssues, Issue};
 use crate::push::{SubscriptionConfigured, TransformerConfigured};
 use crate::schedule::{AppendScheduled, ScheduleCancelled, ScheduleConfigured};
-use crate::{Breaker, Digest, EgressRules, Event, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName, TypePatterns};
+use crate::{
+    Breaker, Digest, DynamicWorkerConfigured, EgressRules, Event, EventType, JsonObject, NewEvent, Offset, Slug, StreamPath, TenantName,
+    TypePatterns,
+};
 
 macro_rules! builtins {
     ($($(#[$doc:meta])* $name:ident = $slug:literal,)*) => {
@@ -70,6 +73,8 @@ builtins! {
     /// Makes events of the stream into other events of it.
     TransformerConfigured = "jsonata-transformer-configured",
     TransformerRemoved = "jsonata-transformer-removed",
+    /// A processor as JavaScript text.
+    DynamicWorkerConfigured = "dynamic-worker/configured",
     /// Sets a variable that all processors of the stream see in `after-append`.
     EnvVarSet = "dynamic-worker/env-var-set",
     ProcessorConfigured = "processor/configured",
@@ -83,9 +88,6 @@ builtins! {
     ProcessorResumed = "processor/resumed",
     ProcessorRemoved = "processor/removed",
 }
-
-/// Slugs of the design that this version does not act on yet. Refused, for an event that silently does nothing misleads.
-const PLANNED: &[&str] = &["dynamic-worker/configured"];
 
 const ALIAS_PREFIX: &str = "https://events.iterate.com/events/stream/";
 
@@ -103,6 +105,12 @@ impl Builtin {
             Some(slug) => Cow::Owned(format!("stream/{slug}")),
             None => Cow::Borrowed(event_type),
         }
+    }
+
+    /// The other name of a canonical type that begins with `stream/`.
+    #[must_use]
+    pub(crate) fn alias(event_type: &str) -> Option<String> {
+        event_type.strip_prefix("stream/").map(|slug| format!("{ALIAS_PREFIX}{slug}"))
     }
 
     /// Whether only the host appends it.
@@ -153,11 +161,13 @@ impl Builtin {
     pub fn admit(event: &mut NewEvent) -> Result<Option<Vec<u8>>, EventIssues> {
         if let Cow::Owned(canonical) = Self::canonical(event.event_type.as_str()) {
             event.event_type = EventType::from_checked(&canonical);
+            if Self::of(event.event_type.as_str()) == Some(Self::DynamicWorkerConfigured) {
+                DynamicWorkerConfigured::attach_compat(event);
+            }
         }
         let Some(slug) = event.event_type.as_str().strip_prefix("stream/") else { return Ok(None) };
         let Some(builtin) = Self::from_slug(slug) else {
-            let why = if PLANNED.contains(&slug) { "is not supported by this version" } else { "is not a built-in event" };
-            return Err(EventIssues::one("type", format!("`stream/` is reserved, and `{}` {why}", event.event_type)));
+            return Err(EventIssues::one("type", format!("`stream/` is reserved, and `{}` is not a built-in event", event.event_type)));
         };
         if builtin.is_host_only() {
             return Err(EventIssues::one("type", format!("only the host appends `{}`", builtin.as_str())));
@@ -199,6 +209,7 @@ impl Builtin {
             Self::ScheduleCancelled => fits::<ScheduleCancelled>(payload),
             Self::SubscriptionConfigured => SubscriptionConfigured::parse(payload).map(drop),
             Self::TransformerConfigured => TransformerConfigured::parse(payload).map(drop),
+            Self::DynamicWorkerConfigured => DynamicWorkerConfigured::parse(payload).map(drop),
             Self::EnvVarSet => EnvVarSet::parse(payload).map(drop),
             Self::ProcessorConfigured => fits::<ProcessorConfigured>(payload),
             Self::SubscriptionResumed | Self::ProcessorResumed => fits::<Resumed>(payload),
@@ -237,9 +248,9 @@ pub(crate) struct ErrorOccurred {
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code, reason = "read by serde, to check the shape")]
 pub(crate) struct InvalidEventAppended {
-    raw_input: crate::Json,
+    pub raw_input: crate::Json,
+    #[expect(dead_code, reason = "read by serde, to check the shape")]
     error: String,
 }
 
@@ -275,7 +286,7 @@ pub struct ProcessorConfigured {
     pub limits: ProcessorLimits,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -505,7 +516,6 @@ mod tests {
                 "payload.component: expected base64",
             ),
             (r#"{"type":"stream/processor/activated"}"#, "type: only the host appends"),
-            (r#"{"type":"stream/dynamic-worker/configured"}"#, "is not supported by this version"),
             (r#"{"type":"stream/nonsense"}"#, "is not a built-in event"),
         ] {
             let error = admit(text).unwrap_err();

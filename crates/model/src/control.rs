@@ -8,8 +8,8 @@ use crate::builtin::{MetadataUpdated, OptionalReason};
 use crate::push::{SubscriptionConfigured, SubscriptionControl, SubscriptionParked, TransformerConfigured, TransformerControl};
 use crate::schedule::{ExecutionFinished, ScheduleCancelled, ScheduleConfigured, ScheduleControl};
 use crate::{
-    Activated, Breaker, Builtin, Digest, ENV_VARS_MAX, EffectsFrom, EnvVarSet, Event, JsonObject, NewEvent, Offset, Parked, Phase,
-    ProcessorConfigured, Reason, Rejected, Removed, Resumed, Slug, Timestamp,
+    Activated, Breaker, Builtin, Digest, DynamicWorkerConfigured, ENV_VARS_MAX, EffectsFrom, EnvVarSet, Event, JsonObject, NewEvent,
+    Offset, Parked, Phase, ProcessorConfigured, Reason, Rejected, Removed, Resumed, Slug, Timestamp,
 };
 
 /// The state of one stream as far as the host itself is concerned.
@@ -152,6 +152,9 @@ impl StreamControl {
                 self.transformers.insert(configured.slug.clone(), TransformerControl { configured_offset: event.offset, configured });
             }
             Builtin::TransformerRemoved => drop(self.transformers.remove(&event.payload.to::<Removed>().ok()?.slug)),
+            Builtin::DynamicWorkerConfigured => {
+                self.configured(event.offset, event.payload.to::<DynamicWorkerConfigured>().ok()?.into_processor()?);
+            }
             Builtin::EnvVarSet => match event.payload.to::<EnvVarSet>().ok()? {
                 EnvVarSet { key, value: Some(value) } => drop(self.env.insert(key, value)),
                 EnvVarSet { key, value: None } => drop(self.env.remove(&key)),

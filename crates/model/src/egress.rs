@@ -111,6 +111,12 @@ impl EgressRule {
 }
 
 impl EgressRules {
+    /// Whatever the operator allows.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self("*://*:*".parse().into_iter().collect())
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

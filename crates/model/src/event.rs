@@ -7,8 +7,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::builtin::Builtin;
-use crate::{Digest, EventType, IdempotencyKey, Json, JsonObject, Offset, Slug, StreamPath, Timestamp};
+use crate::builtin::{Builtin, InvalidEventAppended};
+use crate::{Digest, DynamicWorkerConfigured, EventType, IdempotencyKey, Json, JsonObject, Offset, Slug, StreamPath, Timestamp};
 
 /// A proposed event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +122,23 @@ impl NewEvent {
             issues.insert(0, Issue { field: "type".to_owned(), problem: "expected a string, found nothing".to_owned() });
         }
         if issues.is_empty() { Ok(event) } else { Err(EventIssues(issues)) }
+    }
+
+    /// Whether it is what was recorded under its key before. Who repeats a request repeats its text, so texts are compared. Of input that is no event only the input counts: what its headers tell, and the
+    /// words for what is wrong with it, may be others each time.
+    #[must_use]
+    pub fn is_repeat_of(&self, stored: &Event) -> bool {
+        let is_invalid = self.event_type.as_str() == Builtin::InvalidEventAppended.as_str();
+        let raw_input = |payload: &JsonObject| payload.to::<InvalidEventAppended>().ok().map(|invalid| invalid.raw_input);
+        let same_payload = match Builtin::of(self.event_type.as_str()) {
+            Some(Builtin::DynamicWorkerConfigured) => DynamicWorkerConfigured::is_same_apart_from_runtime(&stored.payload, &self.payload),
+            _ => self.payload == stored.payload,
+        };
+        self.event_type == stored.event_type
+            && match is_invalid.then(|| raw_input(&self.payload)).flatten() {
+                Some(raw) => same_payload || raw_input(&stored.payload) == Some(raw),
+                None => same_payload && self.metadata == stored.metadata,
+            }
     }
 
     /// Bytes that count against the limit for an event: all its texts together.

@@ -16,6 +16,7 @@
 mod breaker;
 mod builtin;
 mod control;
+mod dynamic_worker;
 mod egress;
 mod environment;
 mod event;
@@ -35,6 +36,7 @@ pub use builtin::{
     ProcessorLimits, Reason, Rejected, Removed, Resumed, attach_component,
 };
 pub use control::{Pause, ProcessorControl, Skip, StreamControl, Version};
+pub use dynamic_worker::{DynamicWorkerConfigured, WorkerCompat};
 pub use egress::{EGRESS_SCHEMES, EgressHost, EgressRequest, EgressRule, EgressRuleError, EgressRules};
 pub use environment::{ENV_VARS_MAX, EnvVarSet};
 pub use event::{Event, EventIssues, Issue, NewEvent, Source};

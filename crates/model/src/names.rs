@@ -27,7 +27,7 @@ impl NameError {
 }
 
 macro_rules! text_name {
-    ($(#[doc = $doc:literal])* $name:ident) => {
+    ($(#[doc = $doc:literal])* $name:ident $($pattern:literal)?) => {
         $(#[doc = $doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -69,7 +69,8 @@ macro_rules! text_name {
 
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-                crate::schema::text(concat!($($doc, " "),*).trim(), None)
+                let patterns: &[&str] = &[$($pattern)?];
+                crate::schema::text(concat!($($doc, " "),*).trim(), patterns.first().copied())
             }
         }
 
@@ -90,7 +91,7 @@ macro_rules! text_name {
 text_name! {
     /// `/`, or segments of `[a-z0-9_-]+` each after one slash; at most 1023 bytes. Nothing is repaired, so that a caller's
     /// mistake shows.
-    StreamPath
+    StreamPath "^(/|(/[a-z0-9_-]+)+)$"
 }
 
 impl StreamPath {
@@ -216,7 +217,7 @@ impl IdempotencyKey {
 
 text_name! {
     /// The name of a processor in its stream: 1 to 128 of `[A-Za-z0-9._-]`.
-    Slug
+    Slug "^[A-Za-z0-9._-]{1,128}$"
 }
 
 impl Slug {
@@ -251,7 +252,7 @@ impl fmt::Display for Consumer {
 
 text_name! {
     /// The name of a tenant, which is also its file's name: 1 to 63 of `[a-z0-9_-]`, the first no dash.
-    TenantName
+    TenantName "^[a-z0-9_][a-z0-9_-]{0,62}$"
 }
 
 impl TenantName {

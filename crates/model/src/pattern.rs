@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Builtin;
+
 /// Event types with `*` for any run of characters, also none. Empty means that nothing matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
@@ -18,9 +20,11 @@ impl TypePatterns {
         Self(vec!["*".to_owned()])
     }
 
+    /// Whether a type is wanted, under its own name or, where it has one, its alias.
     #[must_use]
     pub fn matches(&self, event_type: &str) -> bool {
-        self.0.iter().any(|pattern| matches(pattern, event_type))
+        let any = |event_type: &str| self.0.iter().any(|pattern| matches(pattern, event_type));
+        any(event_type) || Builtin::alias(event_type).is_some_and(|alias| any(&alias))
     }
 }
 
@@ -57,6 +61,21 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn a_built_in_type_is_found_by_either_name() {
+        for (pattern, expected) in [
+            ("stream/schedule/*", true),
+            ("https://events.iterate.com/events/stream/schedule/configured", true),
+            ("https://events.iterate.com/events/stream/schedule/*", true),
+            ("https://events.iterate.com/*", true),
+            ("https://events.iterate.com/events/schedule/*", false),
+            ("schedule/configured", false),
+        ] {
+            assert_eq!(TypePatterns::new(vec![pattern.to_owned()]).matches("stream/schedule/configured"), expected, "{pattern}");
+        }
+        assert!(!TypePatterns::new(vec!["https://*".to_owned()]).matches("ping"));
     }
 
     proptest! {

@@ -6,9 +6,9 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::builtin::{ErrorOccurred, InvalidEventAppended, MetadataUpdated, OptionalReason};
 use crate::{
-    Activated, AppendScheduled, Breaker, Builtin, ChildStreamCreated, EnvVarSet, ExecutionFinished, ExecutionStarted, Initialized, Parked,
-    ProcessorConfigured, Rejected, Removed, Resumed, ScheduleCancelled, ScheduleConfigured, SubscriptionConfigured, SubscriptionParked,
-    TransformerConfigured,
+    Activated, AppendScheduled, Breaker, Builtin, ChildStreamCreated, DynamicWorkerConfigured, EnvVarSet, ExecutionFinished,
+    ExecutionStarted, Initialized, Parked, ProcessorConfigured, Rejected, Removed, Resumed, ScheduleCancelled, ScheduleConfigured,
+    SubscriptionConfigured, SubscriptionParked, TransformerConfigured,
 };
 
 impl Builtin {
@@ -37,6 +37,7 @@ impl Builtin {
             Self::SubscriptionResumed | Self::ProcessorResumed => of::<Resumed>(named),
             Self::SubscriptionRemoved | Self::TransformerRemoved | Self::ProcessorRemoved => of::<Removed>(named),
             Self::TransformerConfigured => of::<TransformerConfigured>(named),
+            Self::DynamicWorkerConfigured => of::<DynamicWorkerConfigured>(named),
             Self::EnvVarSet => of::<EnvVarSet>(named),
             Self::ProcessorConfigured => of::<ProcessorConfigured>(named),
             Self::ProcessorActivated => of::<Activated>(named),
@@ -82,6 +83,9 @@ impl Builtin {
                 r#"{"slug":"slack-commands","matcher":"payload.rawInput.command","transform":"{'type': 'command-given', 'payload': {'command': payload.rawInput.command}}"}"#
             }
             Self::TransformerRemoved => r#"{"slug":"slack-commands"}"#,
+            Self::DynamicWorkerConfigured => {
+                r#"{"slug":"ping-pong","script":"export default { async afterAppend({ append, event }) { if (event.type === 'ping') await append({ type: 'pong' }) } }"}"#
+            }
             Self::EnvVarSet => r#"{"key":"GITHUB_TOKEN","value":"{{secret:github}}"}"#,
             Self::ProcessorConfigured => {
                 r#"{"slug":"ping-pong","component":{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},"config":{"greeting":"pong"}}"#
@@ -106,7 +110,8 @@ pub(crate) fn text(description: &str, pattern: Option<&str>) -> RefOr<Schema> {
 }
 
 pub(crate) fn integer(description: &str, minimum: u32) -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::Integer).description(Some(description)).minimum(Some(f64::from(minimum))).build().into()
+    let integer = ObjectBuilder::new().schema_type(Type::Integer).description(Some(description));
+    integer.minimum(Some(minimum)).maximum(Some(isize::MAX)).build().into()
 }
 
 pub(crate) fn any(description: &str) -> RefOr<Schema> {

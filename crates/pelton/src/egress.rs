@@ -1,17 +1,23 @@
 //! What may leave the host: nothing, unless the operator's rules say so, and for a processor its own as well.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use pelton_model::{EGRESS_SCHEMES, EgressHost, EgressRequest, EgressRule, EgressRules, TenantName};
+use tokio::sync::Semaphore;
 use url::Url;
 
 /// The operator's rules. What no rule allows is denied.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub struct Egress {
     rules: Vec<Rule>,
+    lookups: Arc<Semaphore>,
 }
+
+/// Lookups of names at the same time. Each holds a thread of those that everything blocking shares.
+const LOOKUPS_MAX: usize = 64;
 
 /// `[TENANT=][METHOD:]SCHEME://HOST[:PORT]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +61,7 @@ pub struct Cleared {
 
 impl Egress {
     pub fn new(rules: Vec<Rule>) -> Self {
-        Self { rules }
+        Self { rules, lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)) }
     }
 
     /// Resolves the host of `url` and keeps the addresses that the rules allow; only these may be connected to.
@@ -69,8 +75,7 @@ impl Egress {
             EgressHost::Name(name) => {
                 self.check_before_lookup(sender, &request)?;
                 let unresolved = |problem: String| Denied::Unresolved { host: name.clone(), problem };
-                let found = tokio::net::lookup_host((name.as_str(), request.port)).await.map_err(|error| unresolved(error.to_string()))?;
-                let found: Vec<_> = found.map(|address| address.ip()).collect();
+                let found = self.look_up(name.clone()).await.map_err(|error| unresolved(error.to_string()))?;
                 if found.is_empty() {
                     return Err(unresolved("the name has no address".to_owned()));
                 }
@@ -78,6 +83,17 @@ impl Egress {
             }
         };
         self.decide(sender, request, &addresses)
+    }
+
+    /// The system's resolver cannot be interrupted, so that a lookup keeps its place until it has ended, also when nobody waits for it any more.
+    async fn look_up(&self, name: String) -> std::io::Result<Vec<IpAddr>> {
+        let place = Arc::clone(&self.lookups).acquire_owned().await.map_err(std::io::Error::other)?;
+        let looking = tokio::task::spawn_blocking(move || {
+            let found = (name.as_str(), 0).to_socket_addrs();
+            drop(place);
+            found.map(|found| found.map(|address| address.ip()).collect())
+        });
+        looking.await.map_err(std::io::Error::other)?
     }
 
     /// Names that no rule could allow are not even asked for.

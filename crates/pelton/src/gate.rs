@@ -141,9 +141,9 @@ fn mask(mut response: Response<HttpBody>, revealed: &[Vec<u8>]) -> Result<Respon
             return Err(HttpError::ContentCoding(String::from_utf8_lossy(coding.as_bytes()).chars().take(100).collect()));
         }
     }
-    let masker = Masker::new(revealed);
+    let mut masker = Masker::new(revealed);
     for value in response.headers_mut().values_mut() {
-        let masked = HeaderValue::try_from(masker.clone().all(value.as_bytes()));
+        let masked = HeaderValue::try_from(masker.all(value.as_bytes()));
         *value = masked.map_err(|error| HttpError::Protocol(error.to_string()))?;
     }
     Ok(response.map(|body| Masked::new(body, masker).boxed_unsync()))

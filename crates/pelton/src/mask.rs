@@ -9,7 +9,6 @@ use hyper::header::HeaderValue;
 use pelton_engine::{HttpBody, HttpError};
 
 /// Replaces each occurrence of a value by as many `*`: as it was sent, as it is written in JSON, and percent-encoded.
-#[derive(Clone)]
 pub struct Masker {
     needles: Vec<Needle>,
     /// What may be the beginning of an occurrence.
@@ -17,7 +16,6 @@ pub struct Masker {
 }
 
 /// One text that is looked for, by the algorithm of Knuth, Morris and Pratt: one step a byte, and it always knows how much of the text it is in.
-#[derive(Clone)]
 struct Needle {
     text: Vec<u8>,
     /// For each length of a beginning of the text: the longest shorter one that it ends with.
@@ -107,6 +105,7 @@ fn as_percent(value: &[u8]) -> Vec<u8> {
 pub struct Masked {
     body: HttpBody,
     masker: Masker,
+    /// What is left to be given after the last of the data.
     trailers: Option<Frame<Bytes>>,
     is_over: bool,
 }
@@ -116,20 +115,18 @@ impl Masked {
         Self { body, masker, trailers: None, is_over: false }
     }
 
-    fn end(&mut self) -> Option<Frame<Bytes>> {
+    /// The next frame now that the body has come to its end.
+    fn end(&mut self, trailers: Option<Frame<Bytes>>) -> Option<Frame<Bytes>> {
         self.is_over = true;
         let rest = self.masker.finish();
+        self.trailers = trailers.map(|trailers| self.mask_trailers(trailers));
         if rest.is_empty() { self.trailers.take() } else { Some(Frame::data(rest.into())) }
     }
 
-    fn mask_trailers(&self, mut frame: Frame<Bytes>) -> Frame<Bytes> {
-        if let Some(trailers) = frame.trailers_mut() {
-            for value in trailers.values_mut() {
-                let mut masker = Masker { needles: self.masker.needles.clone(), held: Vec::new() };
-                masker.finish();
-                // Stars are as good in a header as what they stand for.
-                *value = HeaderValue::try_from(masker.all(value.as_bytes())).unwrap_or(HeaderValue::from_static("*"));
-            }
+    fn mask_trailers(&mut self, mut frame: Frame<Bytes>) -> Frame<Bytes> {
+        for value in frame.trailers_mut().into_iter().flat_map(|trailers| trailers.values_mut()) {
+            // Stars are as good in a header as what they stand for.
+            *value = HeaderValue::try_from(self.masker.all(value.as_bytes())).unwrap_or(HeaderValue::from_static("*"));
         }
         frame
     }
@@ -152,15 +149,12 @@ impl Body for Masked {
                         return Poll::Ready(Some(Ok(Frame::data(shown.into()))));
                     }
                 }
-                Some(Ok(Err(other))) => {
-                    self.trailers = Some(self.mask_trailers(other));
-                    return Poll::Ready(self.end().map(Ok));
-                }
+                Some(Ok(Err(trailers))) => return Poll::Ready(self.end(Some(trailers)).map(Ok)),
                 Some(Err(error)) => {
                     self.is_over = true;
                     return Poll::Ready(Some(Err(error)));
                 }
-                None => return Poll::Ready(self.end().map(Ok)),
+                None => return Poll::Ready(self.end(None).map(Ok)),
             }
         }
     }

@@ -40,6 +40,9 @@ pub struct Options {
     /// unless the address itself, or its network, is named.
     #[arg(long, env = "PELTON_EGRESS", value_delimiter = ' ')]
     egress: Vec<Rule>,
+    /// Component that runs the programs of `stream/dynamic-worker/configured`, instead of the one that this binary may contain.
+    #[arg(long, env = "PELTON_JAVASCRIPT_RUNTIME_FILE")]
+    javascript_runtime: Option<PathBuf>,
     /// Largest component that may be uploaded.
     #[arg(long, env = "PELTON_BODY_LIMIT", default_value = "64MiB")]
     body_limit: ByteSize,
@@ -89,6 +92,12 @@ pub enum ServeError {
     },
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error("--javascript-runtime {file}: {source}")]
+    JavaScriptRuntime {
+        file: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
     #[error("{what}: {source}")]
@@ -100,6 +109,9 @@ pub enum ServeError {
     #[error("--{option}: expected a size that fits into this machine's memory addresses, found {found}")]
     Size { option: &'static str, found: ByteSize },
 }
+
+/// The component that runs JavaScript, empty where it was not there when this was built.
+static JAVASCRIPT_RUNTIME: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/javascript.wasm"));
 
 /// How long open connections may take to finish once the daemon is told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(20);
@@ -153,7 +165,12 @@ fn engine_options(options: &Options) -> Result<EngineOptions, ServeError> {
         ..Quotas::default()
     };
     let courier = Post::new(Egress::new(options.egress.clone()), options.compat).map_err(ServeError::Tls)?;
+    let javascript_runtime = match &options.javascript_runtime {
+        Some(file) => std::fs::read(file).map_err(|source| ServeError::JavaScriptRuntime { file: file.clone(), source })?.into(),
+        None => JAVASCRIPT_RUNTIME.into(),
+    };
     Ok(EngineOptions {
+        javascript_runtime: Some(javascript_runtime).filter(|bytes: &Arc<[u8]>| !bytes.is_empty()),
         courier: Arc::new(courier),
         data_dir: options.data.clone(),
         compile_cache: options.compile_cache.clone().unwrap_or_else(|| options.data.join("compiled")),

@@ -229,7 +229,7 @@ impl<'a> Decider<'a> {
         if let (Some(stream), Some(key)) = (known, key)
             && let Some(stored) = self.keyed(unit, stream, key)?
         {
-            if key_reuse == KeyReuse::Refuse && !is_same(&stored, &event) {
+            if key_reuse == KeyReuse::Refuse && !event.is_repeat_of(&stored) {
                 return Err(Stop::Refused(Refusal::KeyReused { stored: Box::new(stored) }));
             }
             unit.answers.push(Answer::Found(stored));
@@ -615,11 +615,6 @@ struct Checked {
 #[derive(Serialize)]
 struct Paused {
     reason: String,
-}
-
-/// Whether an append under a known key asks for the event that is stored. Who repeats a request repeats its text, so texts are compared.
-fn is_same(stored: &Event, event: &NewEvent) -> bool {
-    stored.event_type == event.event_type && stored.payload == event.payload && stored.metadata == event.metadata
 }
 
 /// A little more than the event takes in a run.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
-use pelton_model::{Consumer, Digest, Event, EventType, Incarnation, Json, Offset, Position, StreamControl, StreamPath, Timestamp};
+use pelton_model::{Bucket, Consumer, Digest, Event, EventType, Incarnation, Json, Offset, Position, StreamControl, StreamPath, Timestamp};
 
 use crate::StoreError;
 use crate::codec::{CommitRow, Malformed, StreamId, StreamRow, decode_path, decode_state};
@@ -26,6 +26,8 @@ pub struct StreamInfo {
     pub next_offset: Offset,
     pub created_at: Timestamp,
     pub control: Arc<StreamControl>,
+    /// What its circuit breaker has counted; `None` as long as that is nothing.
+    pub bucket: Option<Bucket>,
 }
 
 /// How much one page may hold. A page holds at least one event if there is one.
@@ -94,6 +96,7 @@ impl Store {
             next_offset: snapshot.next_offset(id)?,
             created_at,
             control: snapshot.control(id)?,
+            bucket: snapshot.bucket(id)?,
         }))
     }
 

@@ -82,6 +82,9 @@ pub enum CallError {
     /// What `reduce` returned is larger than the tenant's quota.
     #[error("reduce returned a state that is larger than allowed")]
     StateTooLarge { max: usize, found: usize },
+    /// What `describe` returned says that the component cannot run with its configuration.
+    #[error("{message}")]
+    Refused { message: String, location: Option<String> },
     /// What `describe` returned is not a manifest.
     #[error("describe returned a manifest that does not fit{}", at_field(field))]
     BadManifest { field: String, expected: String, found: String },
@@ -167,6 +170,7 @@ impl CallError {
             Self::BadManifest { expected, found, .. } => {
                 Reason { expected: Some(expected.clone()), found: Some(found.clone()), ..reason("bad-manifest") }
             }
+            Self::Refused { location, .. } => Reason { location: location.clone(), ..reason("bad-config") },
             Self::Host { .. } => reason("host-error"),
         }
     }

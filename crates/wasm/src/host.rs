@@ -23,7 +23,7 @@ const HANDLES_MAX: usize = 1_000;
 /// For whom a component runs.
 #[derive(Clone)]
 pub(crate) struct Context {
-    /// Absent for `describe`, which belongs to no stream yet.
+    /// Absent where a component is only looked at.
     pub identity: Option<Identity>,
     pub config: JsonObject,
     /// What `after-append` finds in its environment.
@@ -123,7 +123,7 @@ impl context::Host for Host {
         Ok(self.context.config.as_str().to_owned())
     }
 
-    /// Empty in `describe`, which is asked before the component has a slug.
+    /// Empty where the component is only looked at.
     fn slug(&mut self) -> wasmtime::Result<String> {
         Ok(self.context.identity.as_ref().map_or_else(String::new, |identity| identity.slug.as_str().to_owned()))
     }

@@ -13,8 +13,10 @@ use http_body_util::combinators::UnsyncBoxBody;
 use pelton_model::Quotas;
 use tokio::sync::watch;
 use tracing::Level;
-use wasmtime::component::Linker;
-use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks, WasiHttpView as _};
 
 use crate::host::Host;
 use crate::log::Log;
@@ -97,7 +99,18 @@ impl Gate for Shut {
 
 /// Links `wasi:http` for `after-append`.
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    linker.allow_shadowing(true);
+    // The original does not know the errors that a response's body ends with.
+    linker.instance("wasi:http/types@0.2.12")?.func_wrap(
+        "http-error-code",
+        |mut store: StoreContextMut<'_, Host>, (error,): (Resource<wasmtime::Error>,)| {
+            let host = store.data_mut().http();
+            Ok((host.table.get(&error)?.downcast_ref().map(body_error_code),))
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 /// Links the types of `wasi:http`, so that a component which imports it loads. Sending is for the caller to forbid.
@@ -210,9 +223,10 @@ impl WasiHttpHooks for Outgoing {
             }
         };
         let (gate, allowance, ended) = (Arc::clone(&call.gate), call.response_bytes.clone(), call.ended.clone());
+        let header_bytes_max = call.header_bytes_max;
         Box::new(async move {
             let sent = until(ended.clone(), gate.send(request)).await.unwrap_or(Err(HttpError::Ended));
-            let received = sent.and_then(|sent| receive(sent, allowance));
+            let received = sent.and_then(|sent| receive(sent, header_bytes_max, allowance));
             let HttpResponse { response, connection } = received.inspect_err(|error| log.failed(error)).map_err(to_wasi)?;
             let response = response.map(|body| body.map_err(move |error| to_wasi(log.told(error))).boxed_unsync());
             let connection: Connection = Box::new(async move {
@@ -225,7 +239,11 @@ impl WasiHttpHooks for Outgoing {
 }
 
 /// A response that is read no further than the call may. One that says that it is longer is not begun.
-fn receive(HttpResponse { response, connection }: HttpResponse, allowance: Allowance) -> Result<HttpResponse, HttpError> {
+fn receive(response: HttpResponse, header_bytes_max: usize, allowance: Allowance) -> Result<HttpResponse, HttpError> {
+    let HttpResponse { response, connection } = response;
+    if header_bytes(response.headers()) > header_bytes_max {
+        return Err(HttpError::ResponseHeadersTooLarge { max: header_bytes_max });
+    }
     let too_large = HttpError::ResponseTooLarge { max: allowance.max };
     if response.body().size_hint().lower() > allowance.left() {
         return Err(too_large);
@@ -317,6 +335,18 @@ impl http_body::Body for Metered {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+fn body_error_code(error: &wasmtime_wasi_http::Error) -> ErrorCode {
+    use wasmtime_wasi_http::Error;
+    match error {
+        Error::HttpResponseBodySize(max) => ErrorCode::HttpResponseBodySize(*max),
+        Error::ConnectionReadTimeout => ErrorCode::ConnectionReadTimeout,
+        Error::HttpResponseIncomplete => ErrorCode::HttpResponseIncomplete,
+        Error::ConnectionTerminated => ErrorCode::ConnectionTerminated,
+        Error::HttpProtocolError => ErrorCode::HttpProtocolError,
+        other => ErrorCode::InternalError(Some(other.to_string())),
     }
 }
 

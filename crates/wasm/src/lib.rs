@@ -12,13 +12,13 @@
 //! let bytes = std::fs::read("ping.wasm")?;
 //! let quotas = Quotas::default();
 //! let component = Sandbox::new(&SandboxOptions::default())?.load(&bytes, &quotas)?;
-//! let manifest = component.describe(&quotas)?;
 //! let identity = Identity {
 //!     tenant: TenantName::new("default")?,
 //!     stream: StreamPath::new("/room")?,
 //!     slug: Slug::new("ping")?,
 //!     digest: Digest::of(&bytes),
 //! };
+//! let manifest = component.describe(Some(identity.clone()), JsonObject::empty(), &quotas)?;
 //! let reduced = component.reducer(identity, JsonObject::empty(), quotas).reduce(manifest.initial_state, &[])?;
 //! assert_eq!(reduced.fuel, 0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

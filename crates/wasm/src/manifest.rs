@@ -32,7 +32,7 @@ impl Manifest {
     /// also be null, for that is how some languages write absence; only the initial state can be null itself.
     ///
     /// # Errors
-    /// [`CallError::BadManifest`] for the first field that does not fit.
+    /// [`CallError::Refused`] where the component says that it cannot run, [`CallError::BadManifest`] for the first field that does not fit.
     pub fn parse(text: &str, quotas: &Quotas) -> Result<Self, CallError> {
         let whole = |expected: String, found: String| CallError::BadManifest { field: String::new(), expected, found };
         if text.len() > quotas.event_bytes_max / 2 {
@@ -40,6 +40,9 @@ impl Manifest {
         }
         let json = JsonObject::parse(text).map_err(|error| whole("one JSON object".to_owned(), clamp(&error.to_string(), 500)))?;
         let fields = json.to::<BTreeMap<String, Json>>().map_err(|error| whole("one JSON object".to_owned(), error.to_string()))?;
+        if let Some(refusal) = fields.get("error") {
+            return Err(refused(refusal));
+        }
         let of = |field: &'static str| {
             move |misfit: Misfit| CallError::BadManifest {
                 field: field.to_owned(),
@@ -61,6 +64,17 @@ impl Manifest {
             json,
         })
     }
+}
+
+/// Why a component cannot run with the configuration it was given. What does not fit is shown as it is.
+fn refused(refusal: &Json) -> CallError {
+    #[derive(serde::Deserialize)]
+    struct Refusal {
+        message: String,
+        location: Option<String>,
+    }
+    let Refusal { message, location } = refusal.to().unwrap_or_else(|_| Refusal { message: refusal.as_str().to_owned(), location: None });
+    CallError::Refused { message: clamp(&message, 4_000), location: location.map(|location| clamp(&location, 500)) }
 }
 
 fn name(fields: &BTreeMap<String, Json>) -> Result<String, Misfit> {
@@ -116,6 +130,16 @@ mod tests {
         let manifest = parse(r#"{"name":"a","consumes":["ping*"],"initialState":null,"stateVersion":3,"emits":["x"]}"#).unwrap();
         assert!(manifest.consumes.matches("pings") && !manifest.consumes.matches("pong"));
         assert_eq!((manifest.initial_state.as_str(), manifest.state_version), ("null", 3));
+    }
+
+    #[test]
+    fn a_component_that_cannot_run_says_why_and_where() {
+        for (text, message, location) in
+            [(r#"{"error":{"message":"no","location":"a.js:1:2"}}"#, "no", Some("a.js:1:2")), (r#"{"error":"no"}"#, "\"no\"", None)]
+        {
+            let expected = CallError::Refused { message: message.to_owned(), location: location.map(str::to_owned) };
+            assert_eq!(parse(text).unwrap_err(), expected);
+        }
     }
 
     #[test]

@@ -98,13 +98,14 @@ impl Component {
         self.0.digest
     }
 
-    /// Asks the component what it is.
+    /// Asks the component what it is, for whom it is to run and with which configuration, so far as that is known.
     ///
     /// # Errors
-    /// [`CallError`], of which [`CallError::BadManifest`] is the most likely.
-    pub fn describe(&self, quotas: &Quotas) -> Result<Manifest, CallError> {
+    /// [`CallError`], of which [`CallError::BadManifest`] and [`CallError::Refused`] are the most likely.
+    pub fn describe(&self, identity: Option<Identity>, config: JsonObject, quotas: &Quotas) -> Result<Manifest, CallError> {
         let fuel_max = quotas.describe_fuel_max;
-        let mut instance = Instance::pure(self.pure(), &nobody(quotas), "describe", fuel_max)?;
+        let context = Arc::new(Context { identity, config, environment: Vec::new(), quotas: quotas.clone() });
+        let mut instance = Instance::pure(self.pure(), &context, "describe", fuel_max)?;
         instance.begin_pure_call(fuel_max, None)?;
         let result = instance.guest.pelton_processor_processor().call_describe(&mut instance.store);
         let (text, _fuel) = instance.end_call(result, fuel_max)?;

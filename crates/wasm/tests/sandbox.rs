@@ -9,7 +9,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use pelton_model::{Digest, Event, EventType, Json, JsonObject, NewEvent, Offset, Quotas, Slug, Source, StreamPath, TenantName, Timestamp};
 use pelton_wasm::{
-    AppendError, Appender, CallError, Component, Effector, Effects, Identity, LoadError, Reducer, Sandbox, SandboxOptions, Shut,
+    AppendError, Appender, CallError, Component, Effector, Effects, Gate, HttpError, HttpRequest, HttpResponse, Identity, LoadError,
+    Reducer, Sandbox, SandboxOptions, Shut,
 };
 use proptest::prelude::*;
 
@@ -127,7 +128,7 @@ fn load_code(bytes: &[u8]) -> String {
 
 #[test]
 fn a_component_says_what_it_is() {
-    let manifest = GUEST.describe(&quotas()).unwrap();
+    let manifest = GUEST.describe(None, JsonObject::empty(), &quotas()).unwrap();
     assert_eq!((manifest.name.as_str(), manifest.initial_state.as_str()), ("guest", "0"));
     assert_eq!(GUEST.digest(), Digest::of(&guest::guest()));
 }
@@ -350,6 +351,68 @@ fn every_forbidden_import_is_listed() {
     assert_eq!(error.reason().code, "forbidden-import");
 }
 
+/// A guest that sends `GET https://example.com` in both functions, and does not wait for what becomes of it.
+const CALLER: &str = r#"(module
+    (import "wasi:http/types@0.2.12" "[constructor]fields" (func $fields (result i32)))
+    (import "wasi:http/types@0.2.12" "[constructor]outgoing-request" (func $request (param i32) (result i32)))
+    (import "wasi:http/types@0.2.12" "[method]outgoing-request.set-authority" (func $authority (param i32 i32 i32 i32) (result i32)))
+    (import "wasi:http/types@0.2.12" "[method]outgoing-request.set-path-with-query" (func $path (param i32 i32 i32 i32) (result i32)))
+    (import "wasi:http/outgoing-handler@0.2.12" "handle" (func $handle (param i32 i32 i32 i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 1024) "{\22name\22:\22caller\22}")
+    (data (i32.const 1100) "1example.com/")
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 2048))
+    (func (export "pelton:processor/processor@0.1.0#describe") (result i32)
+        (i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 17)) (i32.const 0))
+    (func $send (local $request i32)
+        (local.set $request (call $request (call $fields)))
+        (drop (call $authority (local.get $request) (i32.const 1) (i32.const 1101) (i32.const 11)))
+        (drop (call $path (local.get $request) (i32.const 1) (i32.const 1112) (i32.const 1)))
+        (call $handle (local.get $request) (i32.const 0) (i32.const 0) (i32.const 64)))
+    (func (export "pelton:processor/processor@0.1.0#reduce") (param i32 i32 i32 i32) (result i32)
+        (call $send)
+        (i32.store8 (i32.const 32) (i32.const 0)) (i32.store (i32.const 36) (i32.const 1100)) (i32.store (i32.const 40) (i32.const 1))
+        (i32.const 32))
+    (func (export "pelton:processor/processor@0.1.0#after-append") (param i32) (result i32)
+        (call $send)
+        (if (i32.load8_u (i32.const 64)) (then unreachable))
+        (i32.store8 (i32.const 32) (i32.const 0))
+        (i32.const 32)))"#;
+
+#[test]
+fn a_request_from_reduce_traps_by_its_name() {
+    let caller = SANDBOX.load(&guest::component(CALLER, "caller"), &quotas()).unwrap();
+    let failed = caller.reducer(identity(), JsonObject::empty(), quotas()).reduce(number(0), &events("a")).unwrap_err();
+    let message = failed.error.to_string();
+    assert!(message.contains("wasi:http/outgoing-handler.handle was called outside of after-append"), "{message}");
+}
+
+/// Says when a request was given up.
+struct Stuck(Mutex<Option<tokio::sync::oneshot::Sender<()>>>);
+
+impl Gate for Stuck {
+    fn send(&self, _: HttpRequest) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send>> {
+        let dropped = self.0.lock().unwrap().take();
+        Box::pin(async move {
+            let _told_when_dropped = dropped;
+            std::future::pending().await
+        })
+    }
+}
+
+#[test]
+fn a_request_that_nobody_waits_for_ends_with_its_call() {
+    let caller = SANDBOX.load(&guest::component(CALLER, "caller"), &quotas()).unwrap();
+    let mut effector = caller.effector(identity(), JsonObject::empty(), Vec::new(), quotas());
+    let (dropped, gone) = tokio::sync::oneshot::channel();
+    let gate = Arc::new(Stuck(Mutex::new(Some(dropped))));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    // The instance stays warm, and holds the handle that the guest forgot.
+    let act = move || effector.after_append(&events("a")[0], &number(0), recorder(None), gate).map(|_| effector);
+    let _warm = runtime.block_on(async { tokio::task::spawn_blocking(act).await.unwrap() }).unwrap();
+    assert!(runtime.block_on(gone).is_err());
+}
+
 #[test]
 fn an_export_of_the_right_name_and_the_wrong_type_is_of_the_wrong_world() {
     const TEXT: &str = r#"(component
@@ -408,7 +471,7 @@ fn compiled_code_is_kept_in_a_folder_of_its_own() {
     let options = SandboxOptions { compile_cache: Some(cache.clone()) };
     for _ in 0..2 {
         let component = Sandbox::new(&options).unwrap().load(&guest::guest(), &quotas()).unwrap();
-        assert_eq!(component.describe(&quotas()).unwrap().name, "guest");
+        assert_eq!(component.describe(None, JsonObject::empty(), &quotas()).unwrap().name, "guest");
     }
     assert!(std::fs::read_dir(&cache).unwrap().next().is_some());
     #[cfg(unix)]

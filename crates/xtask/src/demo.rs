@@ -1,19 +1,16 @@
 //! The main job from end to end, where one can watch it: upload a plugin as an event, append pings, see pongs.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use serde_json::{Value, json};
 
+use crate::daemon::{Daemon, LOG};
 use crate::{plugins, run};
 
 const PINGS: &[&str] = &["hello", "is anybody there", "good night"];
-
-const LOG: &str = "daemon.log";
 
 /// Builds daemon and plugin, runs them, and fails unless every ping got its pong. With `keep` the daemon goes on running.
 pub fn demo(keep: bool) -> Result<()> {
@@ -24,7 +21,7 @@ pub fn demo(keep: bool) -> Result<()> {
 
     let data = tempfile::Builder::new().prefix("pelton-demo-").tempdir()?;
     run::step(format_args!("starting the daemon, data in {}", data.path().display()));
-    let mut daemon = Daemon::start(&run::cargo_target().join("debug/pelton"), data.path(), keep)?;
+    let mut daemon = Daemon::start(data.path(), keep)?;
     let url = daemon.url.clone();
     println!("\nlistening on {url}\n");
 
@@ -57,7 +54,7 @@ pub fn demo(keep: bool) -> Result<()> {
 
     check(events, processor)?;
     println!("\nevery ping got its pong");
-    if keep { daemon.keep(data) } else { daemon.stop() }
+    if keep { self::keep(daemon, data) } else { daemon.stop() }
 }
 
 /// Each ping has exactly one pong, which says whose answer it is.
@@ -70,61 +67,21 @@ fn check(events: &[Value], processor: &Value) -> Result<()> {
     Ok(())
 }
 
-struct Daemon {
-    process: Child,
-    url: String,
-}
-
-impl Daemon {
-    /// A daemon that is to outlive this program logs to a file: whoever reads this program's output must not wait for the daemon's.
-    fn start(binary: &Path, data: &Path, outlives: bool) -> Result<Self> {
-        let mut command = Command::new(binary);
-        if outlives {
-            command.stdin(Stdio::null()).stderr(fs::File::create(data.join(LOG))?);
-        }
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).env("PELTON_LOG", "warn").stdout(Stdio::piped());
-        let mut process = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
-        let output = process.stdout.take().context("standard output is piped")?;
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        match line.trim().strip_prefix("listening on ") {
-            Some(url) => Ok(Self { process, url: url.to_owned() }),
-            None => bail!("expected the daemon to say where it listens, found {line:?}"),
-        }
-    }
-
-    fn stop(&mut self) -> Result<()> {
-        run::step("stopping the daemon");
-        run::run(Command::new("kill").arg(self.process.id().to_string()))?;
-        let status = self.process.wait()?;
-        ensure!(status.success(), "the daemon ended with {status}");
-        Ok(())
-    }
-
-    fn keep(self, data: tempfile::TempDir) -> Result<()> {
-        let (url, id) = (&self.url, self.process.id());
-        let data = data.keep();
-        println!("\nThe daemon keeps running. Try next:\n");
-        println!("  curl -N {url}/api/streams/demo                                      # history, then live");
-        println!("  curl {url}/api/streams/demo --json '{{\"type\":\"ping\"}}'");
-        println!("  curl {url}/api/streams/__state/demo");
-        println!(
-            "  curl '{url}/api/streams/other?slug=ping-pong' -H 'content-type: application/wasm' --data-binary @target/plugins/ping-pong.wasm"
-        );
-        println!("\nIts log is {}. Stop it with: kill {id} && rm -r {}", data.join(LOG).display(), data.display());
-        // Not dropped, for that would end it.
-        std::mem::forget(self);
-        Ok(())
-    }
-}
-
-/// A demo that fails half way leaves no daemon behind.
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        if let Err(error) = self.process.kill() {
-            eprintln!("the daemon could not be stopped: {error}");
-        }
-    }
+/// Lets the daemon and its data outlive this program.
+fn keep(daemon: Daemon, data: tempfile::TempDir) -> Result<()> {
+    let (url, id) = (&daemon.url, daemon.id());
+    let data = data.keep();
+    println!("\nThe daemon keeps running. Try next:\n");
+    println!("  curl -N {url}/api/streams/demo                                      # history, then live");
+    println!("  curl {url}/api/streams/demo --json '{{\"type\":\"ping\"}}'");
+    println!("  curl {url}/api/streams/__state/demo");
+    println!(
+        "  curl '{url}/api/streams/other?slug=ping-pong' -H 'content-type: application/wasm' --data-binary @target/plugins/ping-pong.wasm"
+    );
+    println!("\nIts log is {}. Stop it with: kill {id} && rm -r {}", data.join(LOG).display(), data.display());
+    // Not dropped, for that would end it.
+    std::mem::forget(daemon);
+    Ok(())
 }
 
 fn post(url: &str, event: &Value) -> Result<Value> {

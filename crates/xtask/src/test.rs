@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{conformance, node, plugins, python, run, webhooks};
+use crate::{conformance, fuzz_http, node, plugins, python, run, sdks, webhooks};
 
 /// Packages that share one build of wasmtime; xtask and the plugins have their own, small ones.
 const HOST: &[&str] = &["pelton-model", "pelton-store", "pelton-wasm", "pelton-engine", "pelton"];
@@ -22,8 +22,7 @@ pub fn test(filter: &[String]) -> Result<()> {
     let toolchains = [python::ensure_python_tools()?];
 
     run::step("testing the host");
-    let mut host = Command::new("cargo");
-    host.arg("test").args(HOST.iter().flat_map(|package| ["--package", package])).current_dir(run::root());
+    let mut host = of_host();
     host.env("PELTON_WEBHOOK_EXAMPLES", examples);
     run::with_path(&mut host, &toolchains)?;
     if !filter.is_empty() {
@@ -36,6 +35,7 @@ pub fn test(filter: &[String]) -> Result<()> {
     let mut plugins = Command::new("cargo");
     plugins.args(["test", "--locked", "--target-dir"]).arg(run::target().join("guest-native")).current_dir(run::root().join("plugins"));
     run::run(&mut plugins)?;
+    sdks::test(&toolchains)?;
 
     run::step("testing the SDK for Python");
     python::test_sdk()?;
@@ -44,5 +44,19 @@ pub fn test(filter: &[String]) -> Result<()> {
     node::test_sdk()?;
 
     run::step("testing xtask");
-    run::run(Command::new("cargo").args(["test", "--package", "xtask"]).current_dir(run::root()))
+    run::run(Command::new("cargo").args(["test", "--package", "xtask"]).current_dir(run::root()))?;
+
+    run::step("checking that the fuzz targets compile");
+    let mut fuzz = Command::new("cargo");
+    fuzz.args(["check", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"]).arg(run::target().join("fuzz"));
+    run::run(fuzz.current_dir(run::root()))?;
+
+    fuzz_http::fuzz(fuzz_http::CASES, 1)
+}
+
+/// `cargo test` of the packages that share a build of wasmtime.
+pub fn of_host() -> Command {
+    let mut host = Command::new("cargo");
+    host.arg("test").args(HOST.iter().flat_map(|package| ["--package", package])).current_dir(run::root());
+    host
 }

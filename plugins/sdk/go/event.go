@@ -57,7 +57,9 @@ func (event Event) String() string {
 	return fmt.Sprintf("`%s` at offset %d of %s", event.Type, event.Offset, event.StreamPath)
 }
 
-// NewEvent is an event to be appended.
+// NewEvent is an event to be appended:
+//
+//	pelton.NewEvent{Type: "order/placed", Payload: order}.WithIdempotencyKey("order 7")
 type NewEvent struct {
 	// Type has 1 to 2048 characters, without white space at its ends.
 	Type string
@@ -65,14 +67,26 @@ type NewEvent struct {
 	Payload any
 	// Metadata is the same; nil means none.
 	Metadata any
-	// IdempotencyKey, where not "": an append with a key that the stream has seen gives back the event recorded then, and records nothing.
-	IdempotencyKey string
-	// ExpectedOffset, where not 0: the append is refused as a conflict unless the event gets this offset.
-	ExpectedOffset uint64
+
+	idempotencyKey *string
+	expectedOffset *uint64
+}
+
+// WithIdempotencyKey is the same event with a key: an append with one that the stream has seen gives back the event recorded then, and records
+// nothing. An empty key is refused as invalid.
+func (event NewEvent) WithIdempotencyKey(key string) NewEvent {
+	event.idempotencyKey = &key
+	return event
+}
+
+// WithExpectedOffset is the same event, whose append is refused as a conflict unless the event gets this offset.
+func (event NewEvent) WithExpectedOffset(offset uint64) NewEvent {
+	event.expectedOffset = &offset
+	return event
 }
 
 func (event NewEvent) raw() (host.NewEvent, error) {
-	raw := host.NewEvent{Type: event.Type, Payload: "{}"}
+	raw := host.NewEvent{Type: event.Type, Payload: "{}", IdempotencyKey: event.idempotencyKey, ExpectedOffset: event.expectedOffset}
 	var err error
 	if event.Payload != nil {
 		if raw.Payload, err = encode(event.Payload); err != nil {
@@ -85,12 +99,6 @@ func (event NewEvent) raw() (host.NewEvent, error) {
 			return raw, fmt.Errorf("%w: metadata: %w", ErrInvalid, err)
 		}
 		raw.Metadata = &metadata
-	}
-	if event.IdempotencyKey != "" {
-		raw.IdempotencyKey = &event.IdempotencyKey
-	}
-	if event.ExpectedOffset != 0 {
-		raw.ExpectedOffset = &event.ExpectedOffset
 	}
 	return raw, nil
 }

@@ -123,8 +123,8 @@ func TestAppendsSayAllThatTheyCan(t *testing.T) {
 		return errors.Join(
 			ctx.Append(pelton.NewEvent{Type: "bare"}),
 			ctx.AppendTo("./below", pelton.NewEvent{
-				Type: "full", Payload: json.RawMessage(`{"n":1.0}`), Metadata: struct{}{}, IdempotencyKey: "k", ExpectedOffset: 7,
-			}),
+				Type: "full", Payload: json.RawMessage(`{"n":1.0}`), Metadata: struct{}{},
+			}.WithIdempotencyKey("k").WithExpectedOffset(7)),
 			err,
 			ctx.Append(pelton.NewEvent{Type: "seen", Payload: recorded.Payload}),
 		)
@@ -181,7 +181,7 @@ func TestALogLineIsMessageThenAttributes(t *testing.T) {
 	}, nil)
 	host := peltontest.New(t, processor)
 	host.Append("any", `{}`)
-	expected := []peltontest.Line{{"info", "plain text"}, {"warn", `more a=1 g.b="two words" g.h.c=true g.d=""`}}
+	expected := []peltontest.Line{{Level: "info", Message: "plain text"}, {Level: "warn", Message: `more a=1 g.b="two words" g.h.c=true g.d=""`}}
 	if !reflect.DeepEqual(host.Log, expected) {
 		t.Errorf("%q", host.Log)
 	}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest as _, Multipart, Request};
@@ -9,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use pelton_engine::{AppendError, AppendOptions, KeyReuse, Outcome, Proposal, Tenant, Written};
-use pelton_model::{Builtin, Event, Json, JsonObject, ProcessorConfigured, Rejected, StreamPath};
+use pelton_model::{Builtin, DynamicWorkerConfigured, Event, Json, JsonObject, ProcessorConfigured, Rejected, StreamPath};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -38,7 +39,6 @@ const TELLING_HEADERS: &[&str] = &[
     "ce-source",
     "ce-type",
 ];
-const WAIT_SECONDS_DEFAULT: u64 = 10;
 /// What an upload as JSON has around its base64.
 const ENVELOPE_BYTES: usize = 1 << 20;
 
@@ -82,6 +82,7 @@ struct AppendQuery {
 
 async fn post_events(door: &Door, request: Request) -> Result<Response, Problem> {
     let AppendQuery { wait } = query(request.uri())?;
+    let wait = state::waiting(wait)?;
     let (parts, body) = request.into_parts();
     let quotas = door.tenant.quotas();
     // Base64 takes four bytes for three.
@@ -131,16 +132,16 @@ async fn append_batch(door: &Door, proposals: Vec<Proposal>) -> Result<Response,
     Ok(json_response(StatusCode::OK, body))
 }
 
-async fn append_one(door: &Door, proposal: Proposal, wait: Option<u64>) -> Result<Response, Problem> {
-    let wait = state::wait(wait.unwrap_or(WAIT_SECONDS_DEFAULT))?;
+async fn append_one(door: &Door, proposal: Proposal, wait: Duration) -> Result<Response, Problem> {
     let written = append(door, vec![proposal], false).await?;
     let Some(event) = written.events.first() else { return Err(Problem::new("internal", "nothing was recorded")) };
     let configured = match Builtin::of(event.event_type.as_str()) {
-        Some(Builtin::ProcessorConfigured) => event.payload.to::<ProcessorConfigured>().ok(),
+        Some(Builtin::ProcessorConfigured) => event.payload.to::<ProcessorConfigured>().ok().map(|configured| configured.slug),
+        Some(Builtin::DynamicWorkerConfigured) => event.payload.to::<DynamicWorkerConfigured>().ok().map(|configured| configured.slug),
         _ => None,
     };
     let outcome = match configured {
-        Some(configured) => door.tenant.outcome(&door.path, &configured.slug, event.offset, wait).await?,
+        Some(slug) => door.tenant.outcome(&door.path, &slug, event.offset, wait).await?,
         None => Outcome::NothingToDo,
     };
     let decision = match outcome {
@@ -179,26 +180,10 @@ fn rejected(event: &Event, decision: &Event) -> Problem {
 
 /// What is no event is kept as the record of that. The headers are looked at only then, for most input is valid.
 fn propose(candidate: Candidate, headers: &HeaderMap) -> Result<Proposal, Problem> {
-    let (envelope, raw) = match candidate {
-        Candidate::Envelope { envelope, raw } => (envelope, raw),
-        Candidate::Invalid { raw, error } => return Ok(Proposal::invalid(&raw, &error, telling_headers(headers).as_ref())),
-    };
-    match Proposal::strict(&envelope) {
-        Ok(proposal) => Ok(proposal),
-        Err(_) if initializes(&envelope) => {
-            Err(Problem::new("already-initialized", "a stream is initialized once, by the host, when it begins"))
-        }
-        Err(issues) => Ok(Proposal::invalid(raw.as_ref().unwrap_or(&envelope), &issues.to_string(), telling_headers(headers).as_ref())),
+    match candidate {
+        Candidate::Envelope { envelope, raw } => Ok(Proposal::tolerant(&envelope, raw.as_ref(), || telling_headers(headers))?),
+        Candidate::Invalid { raw, error } => Ok(Proposal::invalid(&raw, &error, telling_headers(headers).as_ref())),
     }
-}
-
-fn initializes(envelope: &Json) -> bool {
-    #[derive(Deserialize)]
-    struct Typed {
-        r#type: String,
-    }
-    let canonical = |Typed { r#type }: Typed| Builtin::canonical(r#type.trim()).into_owned();
-    envelope.to::<Typed>().is_ok_and(|typed| Builtin::of(&canonical(typed)) == Some(Builtin::Initialized))
 }
 
 fn telling_headers(headers: &HeaderMap) -> Option<JsonObject> {
@@ -224,7 +209,7 @@ struct UploadQuery {
 
 async fn post_component(door: &Door, request: Request) -> Result<Response, Problem> {
     let upload: UploadQuery = query(request.uri())?;
-    let wait = upload.wait;
+    let wait = state::waiting(upload.wait)?;
     let mut payload = upload.payload()?;
     // Who wrote the field that does not fit is told where to look for it.
     let culprit = if payload.is_empty() && request.headers().contains_key(PROCESSOR_HEADER) { "bad-header" } else { "bad-query" };
@@ -252,8 +237,9 @@ struct Configured {
 
 fn processor_header(headers: &HeaderMap) -> Result<Payload, Problem> {
     let Some(value) = headers.get(PROCESSOR_HEADER) else { return Ok(Payload::new()) };
-    serde_json::from_slice(value.as_bytes())
-        .map_err(|error| Problem::new("bad-header", format!("X-Pelton-Processor: expected a JSON object: {error}")))
+    let malformed =
+        |error: &dyn std::fmt::Display| Problem::new("bad-header", format!("X-Pelton-Processor: expected a JSON object: {error}"));
+    Json::from_slice(value.as_bytes()).map_err(|error| malformed(&error))?.to().map_err(|error| malformed(&error))
 }
 
 impl UploadQuery {
@@ -294,6 +280,7 @@ impl UploadQuery {
 
 async fn post_multipart(door: &Door, request: Request) -> Result<Response, Problem> {
     let AppendQuery { wait } = query(request.uri())?;
+    let wait = state::waiting(wait)?;
     let limit = door.tenant.quotas().component_bytes_max + ENVELOPE_BYTES;
     let request = request.map(|body| Body::new(Limited::new(body, limit)));
     let malformed = |detail: String| Problem::new("bad-body", detail);
@@ -305,10 +292,13 @@ async fn post_multipart(door: &Door, request: Request) -> Result<Response, Probl
             StatusCode::PAYLOAD_TOO_LARGE => too_large(limit),
             _ => malformed(error.body_text()),
         })?;
-        match name.as_str() {
-            "event" => event = Some(bytes),
-            "component" => component = Some(bytes),
+        let part = match name.as_str() {
+            "event" => &mut event,
+            "component" => &mut component,
             other => return Err(malformed(format!("expected the parts `event` and `component`, found `{other}`"))),
+        };
+        if part.replace(bytes).is_some() {
+            return Err(malformed(format!("expected one part `{name}`, found several")));
         }
     }
     let (Some(event), Some(component)) = (event, component) else {

@@ -6,14 +6,10 @@ use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use pelton_engine::Tenant;
 use pelton_model::StreamPath;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::problem::Problem;
-use super::{json, query, wire};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoQuery {}
+use super::{NoQuery, json, query, wire};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

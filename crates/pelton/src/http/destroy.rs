@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 use super::state::StateBody;
-use super::{json, query};
+use super::{App, json, query};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -33,10 +33,11 @@ struct Final<'a> {
     final_state: Option<StateBody<'a>>,
 }
 
-pub async fn delete(tenant: &Arc<Tenant>, path: &StreamPath, uri: &Uri) -> Result<Response, Problem> {
+pub async fn delete(app: &App, tenant: &Arc<Tenant>, path: &StreamPath, uri: &Uri) -> Result<Response, Problem> {
     let DestroyQuery { destroy_children } = query(uri)?;
     let destroyed = tenant.destroy(path, destroy_children).await?;
-    let states = destroyed.iter().map(|(path, view)| (path, Final { final_state: Some(StateBody::of(tenant.name(), path, view)) }));
+    let final_state = |path, view| Final { final_state: Some(StateBody::of(tenant.name(), path, view, app.compat)) };
+    let states = destroyed.iter().map(|(path, view)| (path, final_state(path, view)));
     let mut body = Destroyed { destroyed_stream_count: destroyed.len(), final_state_by_path: states.collect() };
     body.final_state_by_path.entry(path).or_insert(Final { final_state: None });
     let body = serde_json::to_string(&body).map_err(|error| Problem::new("internal", error.to_string()))?;

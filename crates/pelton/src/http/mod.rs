@@ -12,6 +12,7 @@ mod precondition;
 mod problem;
 mod read;
 mod secrets;
+mod slices;
 mod socket;
 mod state;
 mod watched;
@@ -43,6 +44,16 @@ pub struct App {
     pub compat: Option<Compat>,
     /// How long a body may pause before the request is given up.
     pub body_timeout: Duration,
+}
+
+impl App {
+    /// Reading begins a stream for clients that rely on that, and for nobody else.
+    async fn begin_for_reader(&self, tenant: &Tenant, path: &StreamPath) -> Result<(), Problem> {
+        if self.compat.is_some() {
+            tenant.begin(path).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Another service, for whose clients some answers are as they know them.
@@ -118,7 +129,7 @@ async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
     if let Some(rest) = below("__state") {
         let path = stream_path(rest)?;
         return match *request.method() {
-            Method::GET => state::get(&reading(&app, &path, request.headers()).await?, &path, request.uri(), request.headers()).await,
+            Method::GET => state::get(&app, &tenant(&app, request.headers()).await?, &path, request.uri(), request.headers()).await,
             _ => Err(method_not_allowed(request.method(), "GET")),
         };
     }
@@ -131,12 +142,9 @@ async fn dispatch(app: App, request: Request) -> Result<Response, Problem> {
     }
     let path = stream_path(rest)?;
     match *request.method() {
-        Method::GET => {
-            let tenant = reading(&app, &path, request.headers()).await?;
-            read::get(&app, tenant, path, request).await
-        }
+        Method::GET => read::get(&app, tenant(&app, request.headers()).await?, path, request).await,
         Method::POST => append::post(app.compat, tenant(&app, request.headers()).await?, path, request).await,
-        Method::DELETE => destroy::delete(&tenant(&app, request.headers()).await?, &path, request.uri()).await,
+        Method::DELETE => destroy::delete(&app, &tenant(&app, request.headers()).await?, &path, request.uri()).await,
         _ => Err(method_not_allowed(request.method(), "GET, POST, DELETE")),
     }
 }
@@ -146,7 +154,11 @@ fn stream_path(raw: &str) -> Result<StreamPath, Problem> {
 }
 
 async fn tenant(app: &App, headers: &HeaderMap) -> Result<Arc<Tenant>, Problem> {
-    let named = headers.get("x-pelton-tenant").or_else(|| headers.get("x-iterate-project"));
+    let mut named = ["x-pelton-tenant", "x-iterate-project"].into_iter().flat_map(|name| headers.get_all(name));
+    let (named, another) = (named.next(), named.next());
+    if another.is_some_and(|another| Some(another) != named) {
+        return Err(Problem::new("bad-tenant", "tenant: expected one, found several"));
+    }
     let name = match named {
         Some(value) => {
             let text = value.to_str().map_err(|_| Problem::new("bad-tenant", "tenant: expected visible ASCII characters"))?;
@@ -157,17 +169,16 @@ async fn tenant(app: &App, headers: &HeaderMap) -> Result<Arc<Tenant>, Problem> 
     Ok(app.engine.tenant(&name).await?)
 }
 
-/// The tenant of somebody who reads. Reading begins a stream for clients that rely on that, and for nobody else.
-async fn reading(app: &App, path: &StreamPath, headers: &HeaderMap) -> Result<Arc<Tenant>, Problem> {
-    let tenant = tenant(app, headers).await?;
-    if app.compat.is_some() {
-        tenant.begin(path).await?;
-    }
-    Ok(tenant)
-}
+/// For routes that have no query.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoQuery {}
 
 /// The query as a type that refuses fields it does not know.
 fn query<T: serde::de::DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    if percent_encoding::percent_decode_str(uri.query().unwrap_or_default()).decode_utf8().is_err() {
+        return Err(Problem::new("bad-query", "expected UTF-8, found other bytes"));
+    }
     let query = axum::extract::Query::<T>::try_from_uri(uri);
     query.map(|query| query.0).map_err(|error| Problem::new("bad-query", error.body_text()))
 }

@@ -3,19 +3,23 @@
 use std::sync::LazyLock;
 
 use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
-use pelton_model::{Builtin, Digest, Incarnation, Json, JsonObject, Offset, Slug, StreamPath};
+use axum::response::IntoResponse as _;
+use pelton_model::{Builtin, Digest, Incarnation, Json, JsonObject, Offset, Slug, StreamPath, TenantName};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::{
     ComponentsBuilder, Content, HttpMethod, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Ref, RefOr,
-    Required, ResponseBuilder, Schema, Type,
+    Required, Response, ResponseBuilder, Schema, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::CODES;
+use super::read::PAGE_EVENTS_MAX;
+use super::secrets::{LIST_MAX, SecretInput};
+use super::state::WAIT_SECONDS_MAX;
 
 /// A recorded event.
 #[derive(ToSchema)]
@@ -27,11 +31,13 @@ struct Event {
     #[schema(min_length = 1, max_length = 2048)]
     r#type: String,
     payload: JsonObject,
+    #[schema(nullable = false)]
     metadata: Option<JsonObject>,
-    #[schema(min_length = 1, max_length = 2048)]
+    #[schema(nullable = false, min_length = 1, max_length = 2048)]
     idempotency_key: Option<String>,
     #[schema(format = DateTime)]
     created_at: String,
+    #[schema(nullable = false)]
     source: Option<Source>,
 }
 
@@ -48,16 +54,19 @@ struct Source {
 }
 
 /// A proposed event. What is none is kept as `stream/invalid-event-appended`.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct NewEvent {
-    #[schema(min_length = 1, max_length = 2048)]
+    #[schema(min_length = 1, max_length = 2048, pattern = r"\S")]
     r#type: String,
+    #[schema(nullable = false)]
     payload: Option<JsonObject>,
+    #[schema(nullable = false)]
     metadata: Option<JsonObject>,
-    #[schema(min_length = 1, max_length = 2048)]
+    #[schema(nullable = false, min_length = 1, max_length = 2048, pattern = r"\S")]
     idempotency_key: Option<String>,
+    #[schema(nullable = false)]
     offset: Option<Offset>,
 }
 
@@ -66,12 +75,29 @@ struct NewEvent {
 #[expect(dead_code, reason = "only its schema is used")]
 struct Appended {
     /// Where one event was sent.
+    #[schema(nullable = false)]
     event: Option<Event>,
     /// Where a batch was sent, in its order.
+    #[schema(nullable = false)]
     events: Option<Vec<Event>>,
     /// What became of an uploaded processor.
+    #[schema(nullable = false)]
     outcome: Option<Event>,
+    #[schema(nullable = false)]
     incarnation: Option<Incarnation>,
+}
+
+/// Each of the Server-Sent Events.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct ServerSentEvent {
+    /// Offset or position of the event: where `Last-Event-ID` goes on.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    /// `message`, or `destroyed` when the stream ends.
+    event: String,
+    /// An `Event` as JSON; of `destroyed`, the path and incarnation.
+    data: String,
 }
 
 /// A page of a stream.
@@ -80,6 +106,7 @@ struct Appended {
 #[expect(dead_code, reason = "only its schema is used")]
 struct Page {
     stream_path: StreamPath,
+    #[schema(nullable = false)]
     incarnation: Option<Incarnation>,
     events: Vec<Event>,
     /// Where the next page is; null at the end.
@@ -93,21 +120,8 @@ struct Page {
 #[expect(dead_code, reason = "only its schema is used")]
 struct Child {
     path: StreamPath,
-    #[schema(format = DateTime)]
+    #[schema(nullable = false, format = DateTime)]
     created_at: Option<String>,
-}
-
-/// A secret to be kept.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct NewSecret {
-    name: Slug,
-    #[schema(min_length = 1, max_length = 65_536)]
-    value: String,
-    #[schema(max_length = 4_096)]
-    description: Option<String>,
-    /// Where the value may be sent: host names, `*.` for all below one.
-    hosts: Option<Vec<String>>,
 }
 
 /// What went wrong (RFC 9457). Programs decide by `code`.
@@ -128,11 +142,11 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
 
 static PAGE: LazyLock<String> = LazyLock::new(|| page(&serde_json::from_str(&DOCUMENT).unwrap_or_default()));
 
-pub fn json() -> Response {
+pub fn json() -> axum::response::Response {
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
 }
 
-pub fn html() -> Response {
+pub fn html() -> axum::response::Response {
     // Nothing is loaded from anywhere.
     let policy = "default-src 'none'; style-src 'unsafe-inline'";
     let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)];
@@ -148,9 +162,10 @@ fn document() -> OpenApi {
     add::<Event>(&mut named);
     add::<NewEvent>(&mut named);
     add::<Appended>(&mut named);
+    add::<ServerSentEvent>(&mut named);
     add::<Page>(&mut named);
     add::<Child>(&mut named);
-    add::<NewSecret>(&mut named);
+    add::<SecretInput>(&mut named);
     add::<Problem>(&mut named);
     for &builtin in Builtin::ALL {
         let payload = builtin.payload_schema(&mut named);
@@ -160,8 +175,10 @@ fn document() -> OpenApi {
     named.dedup_by(|(one, _), (other, _)| one == other);
     let components = named.into_iter().fold(ComponentsBuilder::new(), |components, (name, schema)| components.schema(name, schema));
 
-    let stream =
-        || path_parameter("path", "The stream: `/`, or segments of `[a-z0-9_-]+`. Raw (`team/inbox`) or escaped (`team%2Finbox`).");
+    let stream = || {
+        let description = "The stream: `/`, or segments of `[a-z0-9_-]+`. Raw (`team/inbox`) or escaped (`team%2Finbox`).";
+        path_parameter("path", description, "^(/|/?[a-z0-9_-]+(/[a-z0-9_-]+)*)$")
+    };
     let paths = PathsBuilder::new()
         .path(
             "/api/streams/{path}",
@@ -181,7 +198,10 @@ fn document() -> OpenApi {
         )
         .path(
             "/readyz",
-            operations([(HttpMethod::Get, answers(operation("ready", "Whether requests are served"), "200", None, "ready").build())]),
+            operations([(
+                HttpMethod::Get,
+                problems(operation("ready", "Whether requests are served").response("200", json_response("ready", None))).build(),
+            )]),
         )
         .build();
     let description = "Append-only event streams that react. Acknowledged means on disk; what is not a valid event is kept, not refused.";
@@ -197,53 +217,82 @@ fn operations<const N: usize>(operations: [(HttpMethod, Operation); N]) -> PathI
 }
 
 fn append() -> OperationBuilder {
-    let event = || Content::new(Some(reference("NewEvent")));
+    let object = || Content::new(Some(<JsonObject as PartialSchema>::schema()));
+    let anything = || Content::new(Some(<Json as PartialSchema>::schema()));
+    let upload = ObjectBuilder::new().property("event", reference("NewEvent")).property("component", binary());
     let body = RequestBodyBuilder::new()
         .description(Some("An event, bare or as `{ \"event\": … }`; an array, NDJSON or several YAML documents are one atomic batch; anything else is kept as it came."))
-        .content("application/json", event())
-        .content("application/yaml", event())
+        .content("application/json", Content::new(Some(reference("NewEvent"))))
+        .content("application/yaml", Content::new(Some(reference("NewEvent"))))
         .content("application/x-ndjson", Content::new(Some(text(None))))
-        .content("application/cloudevents+json", Content::new(Some(<JsonObject as PartialSchema>::schema())))
-        .content("application/cloudevents-batch+json", Content::new(Some(<Json as PartialSchema>::schema())))
-        .content("application/x-www-form-urlencoded", Content::new(Some(<JsonObject as PartialSchema>::schema())))
+        .content("application/cloudevents+json", object())
+        .content("application/cloudevents-batch+json", anything())
+        .content("application/x-www-form-urlencoded", object())
         .content("text/plain", Content::new(Some(text(None))))
         .content("application/wasm", Content::new(Some(binary())))
+        .content("multipart/form-data", Content::new(Some(upload.required("event").required("component").build())))
         .build();
     let operation = operation("append", "Append one event, a batch, or upload a processor")
         .request_body(Some(body))
-        .parameter(header_parameter("Idempotency-Key", "The event's idempotency key."))
-        .parameter(header_parameter("If-Match", "`\"<incarnation>-<last offset>\"`, `\"<last offset>\"`, or `*`: the stream must exist."))
-        .parameter(header_parameter("If-None-Match", "`*`: the stream must not exist."))
-        .parameter(query_parameter("wait", "Seconds to wait for the outcome of an upload, at most 60.", integer()));
+        .parameter(header_parameter(
+            "Idempotency-Key",
+            "The event's idempotency key, bare or in quotes.",
+            like(r#"^([^"\s].*|"[^"\\]*[^"\\\s][^"\\]*")$"#),
+        ))
+        .parameter(header_parameter(
+            "If-Match",
+            "`\"<incarnation>-<last offset>\"`, `\"<last offset>\"`, or `*`: the stream must exist.",
+            like(r#"^(\*|"?([0-9]{1,18}-)?[0-9]{1,18}"?)$"#),
+        ))
+        .parameter(header_parameter("If-None-Match", "`*`: the stream must not exist.", text(Some(&["*"]))))
+        .parameter(header_parameter("X-Pelton-Processor", "With a component: a JSON object of the fields below, and others.", text(None)))
+        .parameter(query_parameter("wait", "Seconds to wait for the outcome of an upload.", up_to(WAIT_SECONDS_MAX as usize)))
+        .parameter(query_parameter("slug", "With a component: the processor's name.", <Slug as PartialSchema>::schema()))
+        .parameter(query_parameter("config", "With a component: its config, a JSON object.", text(None)))
+        .parameter(query_parameter("consumes", "With a component: event types separated by commas, instead of its manifest's.", text(None)))
+        .parameter(query_parameter("effectsFrom", "With a component: where effects begin.", like("^(configured|start|[0-9]{1,18})$")))
+        .parameter(query_parameter("catchUp", "With a component: `all`, `latest`, or seconds.", like("^(all|latest|[0-9]{1,18})$")))
+        .parameter(query_parameter("includeChildren", "With a component: also for all streams below.", boolean()))
+        .parameter(query_parameter("limits", "With a component: its limits, a JSON object.", text(None)));
     answers(operation, "200", Some("Appended"), "on disk, and visible to every later read")
 }
 
 fn read() -> OperationBuilder {
+    let after = || like("^(start|end|[0-9]{1,18})$");
     let operation = operation("read", "Read a stream: history, then live, or a page")
-        .parameter(query_parameter("afterOffset", "An offset, `start` or `end`; exclusive.", text(None)))
-        .parameter(query_parameter("beforeOffset", "An offset or `end`; exclusive. Sends what there is now and closes.", text(None)))
-        .parameter(query_parameter("afterPosition", "With includeChildren, in place of afterOffset.", text(None)))
-        .parameter(query_parameter("beforePosition", "With includeChildren, in place of beforeOffset.", text(None)))
-        .parameter(query_parameter("limit", "Events of a page, 1 to 1000.", integer()))
-        .parameter(query_parameter("types", "Event types separated by commas; `*` for any run of characters.", text(None)))
-        .parameter(query_parameter("includeChildren", "The stream and all below it, in commit order.", text(Some(&["true", "false"]))))
-        .parameter(query_parameter("incarnation", "409 if the stream has another one.", integer()))
-        .parameter(header_parameter("Last-Event-ID", "Go on after the event of this id."));
+        .parameter(query_parameter("afterOffset", "An offset, `start` or `end`; exclusive.", after()))
+        .parameter(query_parameter("beforeOffset", "An offset or `end`; exclusive. Sends what there is now and closes.", after()))
+        .parameter(query_parameter("afterPosition", "With includeChildren, in place of afterOffset.", after()))
+        .parameter(query_parameter("beforePosition", "With includeChildren, in place of beforeOffset.", after()))
+        .parameter(query_parameter("limit", "Events of a page.", between(1, PAGE_EVENTS_MAX)))
+        .parameter(query_parameter("types", "Event types separated by commas; `*` for any run of characters.", like("^[^,]*[^, ][^,]*$")))
+        .parameter(query_parameter("includeChildren", "The stream and all below it, in commit order.", boolean()))
+        .parameter(query_parameter("incarnation", "409 if the stream has another one.", <Incarnation as PartialSchema>::schema()))
+        .parameter(header_parameter("Last-Event-ID", "Go on after the event of this id.", like("^[0-9]{1,18}$")));
     let content = ResponseBuilder::new()
         .description("the events")
-        .content("text/event-stream", Content::new(Some(text(None))))
+        .content("text/event-stream", Content::new(Some(reference("ServerSentEvent"))))
         .content("application/json", Content::new(Some(reference("Page"))))
         .content("application/x-ndjson", Content::new(Some(text(None))))
         .content("application/yaml", Content::new(Some(text(None))))
         .build();
-    problems(operation.response("200", content))
+    of_a_tenant(operation.response("200", content))
 }
 
 fn state() -> OperationBuilder {
     let operation = operation("state", "What a stream and its processors, schedules and subscriptions know")
-        .parameter(query_parameter("handled", "Answer once every active processor has handled this offset.", integer()))
-        .parameter(query_parameter("wait", "Seconds to wait for that, at most 60.", integer()));
-    answers(operation, "200", None, "the state")
+        .parameter(query_parameter(
+            "handled",
+            "Answer once every active processor has handled this offset.",
+            <Offset as PartialSchema>::schema(),
+        ))
+        .parameter(query_parameter("wait", "Seconds to wait for that.", up_to(WAIT_SECONDS_MAX as usize)));
+    let content = ResponseBuilder::new()
+        .description("the state")
+        .content("application/json", Content::new(Some(<JsonObject as PartialSchema>::schema())))
+        .content("application/yaml", Content::new(Some(text(None))))
+        .build();
+    of_a_tenant(operation.response("200", content))
 }
 
 fn children() -> OperationBuilder {
@@ -252,15 +301,14 @@ fn children() -> OperationBuilder {
         .description("the newest first")
         .content("application/json", Content::new(Some(Schema::Array(children))))
         .build();
-    problems(operation("children", "A stream and all below it").response("200", content))
+    of_a_tenant(operation("children", "A stream and all below it").response("200", content))
 }
 
 fn destroy() -> OperationBuilder {
-    let boolean = text(Some(&["true", "false"]));
     let operation = operation("destroy", "Destroy a stream and all that belongs to it").parameter(query_parameter(
         "destroyChildren",
         "Also all streams below it.",
-        boolean,
+        boolean(),
     ));
     answers(operation, "200", None, "how many, and what each was in the moment before")
 }
@@ -271,19 +319,19 @@ fn set_secret() -> OperationBuilder {
         .required(Some(Required::True))
         .build();
     let operation = operation("setSecret", "Keep a secret, or replace the one of that name").request_body(Some(body));
-    answers(answers(operation, "201", None, "kept"), "200", None, "replaced")
+    answers(operation.response("201", json_response("kept", None)), "200", None, "replaced")
 }
 
 fn list_secrets() -> OperationBuilder {
     let operation = operation("listSecrets", "The secrets, without their values")
-        .parameter(query_parameter("limit", "1 to 100; 20 unless given.", integer()))
-        .parameter(query_parameter("offset", "So many are passed over.", integer()));
+        .parameter(query_parameter("limit", "20 unless given.", between(1, LIST_MAX)))
+        .parameter(query_parameter("offset", "So many are passed over.", up_to(usize::MAX)));
     answers(operation, "200", None, "a page of them")
 }
 
 fn delete_secret() -> OperationBuilder {
     answers(
-        operation("deleteSecret", "Delete a secret").parameter(path_parameter("id", "Its id or name.")),
+        operation("deleteSecret", "Delete a secret").parameter(path_parameter("id", "Its id or name.", ".")),
         "200",
         None,
         "whether there was one",
@@ -294,11 +342,19 @@ fn operation(id: &str, summary: &str) -> OperationBuilder {
     OperationBuilder::new().operation_id(Some(id)).summary(Some(summary))
 }
 
-/// A JSON answer, and the problems that any request may meet.
+/// A JSON answer of a tenant's, and what any request to one may come with and meet.
 fn answers(operation: OperationBuilder, status: &str, schema: Option<&str>, description: &str) -> OperationBuilder {
+    of_a_tenant(operation.response(status, json_response(description, schema)))
+}
+
+fn json_response(description: &str, schema: Option<&str>) -> Response {
     let schema = schema.map_or_else(<JsonObject as PartialSchema>::schema, |name| reference(name).into());
-    let content = ResponseBuilder::new().description(description).content("application/json", Content::new(Some(schema))).build();
-    problems(operation.response(status, content))
+    ResponseBuilder::new().description(description).content("application/json", Content::new(Some(schema))).build()
+}
+
+fn of_a_tenant(operation: OperationBuilder) -> OperationBuilder {
+    let description = "Whose streams and secrets; `default` unless given.";
+    problems(operation.parameter(header_parameter("X-Pelton-Tenant", description, <TenantName as PartialSchema>::schema())))
 }
 
 fn problems(operation: OperationBuilder) -> OperationBuilder {
@@ -319,7 +375,7 @@ fn problems(operation: OperationBuilder) -> OperationBuilder {
     })
 }
 
-fn plain(description: &str) -> utoipa::openapi::Response {
+fn plain(description: &str) -> Response {
     ResponseBuilder::new().description(description).content("text/plain", Content::new(Some(text(None)))).build()
 }
 
@@ -332,32 +388,40 @@ fn text(allowed: Option<&[&str]>) -> RefOr<Schema> {
     builder.enum_values(allowed.map(<[&str]>::to_vec)).build().into()
 }
 
-fn integer() -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0.0)).build().into()
+fn like(pattern: &str) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).build().into()
+}
+
+fn boolean() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::Boolean).build().into()
+}
+
+fn up_to(max: usize) -> RefOr<Schema> {
+    between(0, max)
+}
+
+fn between(min: usize, max: usize) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(min)).maximum(Some(max)).build().into()
 }
 
 fn binary() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary))).build().into()
 }
 
-fn path_parameter(name: &str, description: &str) -> Parameter {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Path)
-        .required(Required::True)
-        .description(Some(description))
-        .schema(Some(text(None)))
-        .build()
+fn path_parameter(name: &str, description: &str, pattern: &str) -> Parameter {
+    parameter(name, ParameterIn::Path, description, like(pattern)).required(Required::True).build()
 }
 
 fn query_parameter(name: &str, description: &str, schema: RefOr<Schema>) -> Parameter {
-    let builder = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).required(Required::False);
-    builder.description(Some(description)).schema(Some(schema)).build()
+    parameter(name, ParameterIn::Query, description, schema).required(Required::False).build()
 }
 
-fn header_parameter(name: &str, description: &str) -> Parameter {
-    let builder = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
-    builder.description(Some(description)).schema(Some(text(None))).build()
+fn header_parameter(name: &str, description: &str, schema: RefOr<Schema>) -> Parameter {
+    parameter(name, ParameterIn::Header, description, schema).required(Required::False).build()
+}
+
+fn parameter(name: &str, place: ParameterIn, description: &str, schema: RefOr<Schema>) -> ParameterBuilder {
+    ParameterBuilder::new().name(name).parameter_in(place).description(Some(description)).schema(Some(schema))
 }
 
 /// The name of a built-in event's schema: its type, with dots for what a name of a component cannot have.

@@ -49,6 +49,7 @@ pub const CODES: &[(&str, StatusCode, &str)] = &[
     ("event-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Event too large"),
     ("batch-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Batch too large"),
     ("component-rejected", StatusCode::UNPROCESSABLE_ENTITY, "Component rejected"),
+    ("no-javascript-runtime", StatusCode::NOT_IMPLEMENTED, "No JavaScript runtime"),
     ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
     ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
 ];
@@ -116,6 +117,7 @@ impl Problem {
             "event-too-large",
             "batch-too-large",
             "component-rejected",
+            "no-javascript-runtime",
         ];
         AFTER.contains(&self.code)
     }
@@ -177,6 +179,14 @@ impl From<AppendError> for Problem {
             AppendError::EventTooLarge { max, .. } => Self::new("event-too-large", detail).with("max", max),
             AppendError::BatchTooLarge { max, .. } => Self::new("batch-too-large", detail).with("max", max),
             AppendError::PathTooDeep { max, .. } => Self::new("path-too-deep", detail).with("max", max),
+            AppendError::NoJavaScriptRuntime => Self::new(
+                "no-javascript-runtime",
+                format!(
+                    "{detail}; start it with `pelton serve --javascript-runtime FILE`, where FILE is what `cargo xtask plugins javascript` \
+                     builds to target/plugins/javascript.wasm, or build the daemon after that command, which puts the runtime into it"
+                ),
+            ),
+            AppendError::AlreadyInitialized => Self::new("already-initialized", detail),
             AppendError::Unavailable(_) => Self::new("unavailable", detail),
         }
     }

@@ -24,7 +24,7 @@ use super::{App, Compat, query, socket, stops, wire, yaml_out};
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// What one read of a connection holds in memory at most.
 pub const STREAMED_PAGE: PageLimit = PageLimit { events_max: 256, bytes_max: 256 << 10 };
-const PAGE_EVENTS_MAX: usize = 1000;
+pub const PAGE_EVENTS_MAX: usize = 1000;
 /// How many events a page looks at before it says where to go on, however few of them it was asked for.
 const PAGE_LOOKS_MAX: usize = 10_000;
 
@@ -65,17 +65,31 @@ pub async fn get(app: &App, tenant: Arc<Tenant>, path: StreamPath, request: Requ
     if format == Format::Events && query.limit.is_some() {
         return Err(Problem::new("bad-query", "limit: only a page of JSON, NDJSON or YAML has one"));
     }
-    let cursor = Cursor { compat: app.compat, ..query.cursor(tenant, path, &parts.headers)? };
-    if wants_socket {
+    let limit = query.limit.unwrap_or(PAGE_EVENTS_MAX);
+    if !(1..=PAGE_EVENTS_MAX).contains(&limit) {
+        return Err(Problem::new("bad-query", format!("limit: expected 1 to {PAGE_EVENTS_MAX}, found {limit}")));
+    }
+    let upgrade = if wants_socket {
         let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
-        let upgrade = upgrade.map_err(|error| Problem::new("bad-header", format!("WebSocket: {}", error.body_text())))?;
+        Some(upgrade.map_err(|error| Problem::new("bad-header", format!("WebSocket: {}", error.body_text())))?)
+    } else {
+        None
+    };
+    let cursor = || query.cursor(Arc::clone(&tenant), path.clone(), &parts.headers);
+    if app.compat.is_some() {
+        // A request that is refused begins nothing.
+        cursor()?;
+        app.begin_for_reader(&tenant, &path).await?;
+    }
+    let cursor = Cursor { compat: app.compat, ..cursor()? };
+    if let Some(upgrade) = upgrade {
         return Ok(socket::answer(upgrade, cursor, app.stopping.clone(), &parts.extensions));
     }
     let incarnation = cursor.incarnation;
     let mut response = match (format, query.limit) {
         (Format::Events, _) => events(Reader { cursor, stopping: app.stopping.clone(), greeted: false, ended: false }),
         (Format::Ndjson | Format::Yaml, None) => everything(cursor, format),
-        (_, limit) => page(cursor, format, &query, limit.unwrap_or(PAGE_EVENTS_MAX)).await?,
+        (Format::Json | Format::Ndjson | Format::Yaml, _) => page(cursor, format, &query, limit).await?,
     };
     if let Some(incarnation) = incarnation {
         response.headers_mut().insert("pelton-incarnation", HeaderValue::from(incarnation.get()));
@@ -136,7 +150,8 @@ fn bound(name: &str, text: &str, next: u64) -> Result<u64, Problem> {
         "end" => Ok(next),
         digits => {
             let what = if name.ends_with("Offset") { "an offset" } else { "a position" };
-            let place = digits.parse().ok().filter(is_countable);
+            let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+            let place = digits.parse().ok().filter(|place| is_number && is_countable(place));
             place.ok_or_else(|| Problem::new("bad-query", format!("{name}: expected {what}, `start` or `end`, found {text:?}")))
         }
     }
@@ -163,9 +178,6 @@ fn patterns(text: &str) -> Result<TypePatterns, Problem> {
 
 /// One page with where to go on.
 async fn page(mut cursor: Cursor, format: Format, query: &ReadQuery, limit: usize) -> Result<Response, Problem> {
-    if !(1..=PAGE_EVENTS_MAX).contains(&limit) {
-        return Err(Problem::new("bad-query", format!("limit: expected 1 to {PAGE_EVENTS_MAX}, found {limit}")));
-    }
     let before = cursor.end();
     cursor.before = Some(before);
     let mut body = String::new();

@@ -8,14 +8,15 @@ use axum::response::Response;
 use pelton_engine::{NewSecret, Secret, SecretError, Tenant};
 use pelton_model::{Json, Slug};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Type};
 
 use super::problem::Problem;
-use super::{append, json, method_not_allowed, query, wire};
+use super::{NoQuery, append, json, method_not_allowed, query, wire};
 
 const VALUE_BYTES_MAX: usize = 64 << 10;
 const DESCRIPTION_BYTES_MAX: usize = 4 << 10;
 const HOSTS_MAX: usize = 100;
-const LIST_MAX: usize = 100;
+pub const LIST_MAX: usize = 100;
 const LIST_DEFAULT: usize = 20;
 /// A secret with everything at its longest, as JSON.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -23,6 +24,9 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 /// `rest` is what follows `/api/secrets`: nothing, or a slash and an id.
 pub async fn route(tenant: &Arc<Tenant>, rest: &str, request: Request) -> Result<Response, Problem> {
     let id = rest.strip_prefix('/').filter(|id| !id.is_empty());
+    if request.method() != Method::GET {
+        let NoQuery {} = query(request.uri())?;
+    }
     match (id, request.method().clone()) {
         (None, Method::POST) => set(tenant, request).await,
         (None, Method::GET) => list(tenant, request.uri()).await,
@@ -32,14 +36,28 @@ pub async fn route(tenant: &Arc<Tenant>, rest: &str, request: Request) -> Result
     }
 }
 
-#[derive(Deserialize)]
+/// A secret to be kept.
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SecretInput {
+#[schema(as = NewSecret)]
+pub struct SecretInput {
     name: Slug,
+    /// At most 65,536 bytes.
+    #[schema(min_length = 1, max_length = 65_536)]
     value: String,
+    /// At most 4096 bytes.
+    #[schema(max_length = 4_096)]
     description: Option<String>,
+    /// Where the value may be sent: host names in lower case without a port, `*.` for all below one; at most 100.
     #[serde(default)]
+    #[schema(schema_with = hosts_schema)]
     hosts: Vec<String>,
+}
+
+fn hosts_schema() -> utoipa::openapi::Array {
+    let label = "[a-z0-9_-]{1,63}";
+    let host = ObjectBuilder::new().schema_type(Type::String).pattern(Some(format!(r"^(\*\.)?{label}(\.{label}){{0,3}}$")));
+    ArrayBuilder::new().items(host).max_items(Some(HOSTS_MAX)).build()
 }
 
 #[derive(Serialize)]

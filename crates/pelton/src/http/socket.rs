@@ -162,8 +162,10 @@ async fn append(cursor: &Cursor, text: &str) -> String {
         Ok(frame) => frame,
         Err(problem) => return refusal(&problem, None),
     };
-    let proposal = Proposal::tolerant(&Json::from_checked(frame.event.get()), || None);
-    let written = cursor.tenant.append(&cursor.path, vec![proposal], AppendOptions::default()).await;
+    let written = match Proposal::tolerant(&Json::from_checked(frame.event.get()), None, || None) {
+        Ok(proposal) => cursor.tenant.append(&cursor.path, vec![proposal], AppendOptions::default()).await,
+        Err(refused) => Err(refused),
+    };
     let event = match written.map(|written| written.events.into_iter().next()) {
         Ok(Some(event)) => event,
         Ok(None) => return refusal(&Problem::internal(&"nothing was recorded"), frame.reference.as_deref()),

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use pelton_engine::{ProcessorView, StreamView, SubscriptionView, Tenant};
 use pelton_model::{
-    Breaker, Digest, ExecutionFinished, Incarnation, Json, JsonObject, Missed, Offset, Parked, Reason, Rejected, Schedule,
+    Breaker, Digest, EgressRules, ExecutionFinished, Incarnation, Json, JsonObject, Missed, Offset, Parked, Reason, Rejected, Schedule,
     ScheduleConfigured, ScheduleControl, Slug, StreamPath, SubscriptionConfigured, SubscriptionParked, TenantName, TransformerConfigured,
     TransformerControl, Version,
 };
@@ -16,10 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use super::accept::{Offer, choose};
 use super::problem::Problem;
-use super::{json, query, wire, yaml_out};
+use super::slices::{self, Slices};
+use super::{App, Compat, json, query, wire, yaml_out};
 
 /// Nobody needs to hold a connection for longer to learn a state.
 pub const WAIT_SECONDS_MAX: u64 = 60;
+const WAIT_SECONDS_DEFAULT: u64 = 10;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,17 +30,19 @@ struct StateQuery {
     wait: Option<u64>,
 }
 
-pub async fn get(tenant: &Arc<Tenant>, path: &StreamPath, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
-    let query: StateQuery = query(uri)?;
-    let view = match query.handled {
-        Some(offset) => tenant.view_once_handled(path, offset, wait(query.wait.unwrap_or(10))?).await?,
+pub async fn get(app: &App, tenant: &Arc<Tenant>, path: &StreamPath, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
+    let StateQuery { handled, wait } = query(uri)?;
+    let wait = waiting(wait)?;
+    app.begin_for_reader(tenant, path).await?;
+    let view = match handled {
+        Some(offset) => tenant.view_once_handled(path, offset, wait).await?,
         None => {
             let (tenant, path) = (Arc::clone(tenant), path.clone());
             tokio::task::spawn_blocking(move || tenant.view(&path)).await??
         }
     };
-    let body =
-        serde_json::to_string(&StateBody::of(tenant.name(), path, &view)).map_err(|error| Problem::new("internal", error.to_string()))?;
+    let body = serde_json::to_string(&StateBody::of(tenant.name(), path, &view, app.compat));
+    let body = body.map_err(|error| Problem::new("internal", error.to_string()))?;
     // Whoever wants neither gets JSON, for it is what programs expect.
     match choose(headers, FORMATS).unwrap_or(Format::Json) {
         Format::Json => Ok(json(StatusCode::OK, body + "\n")),
@@ -58,7 +62,9 @@ enum Format {
 
 const FORMATS: &[Offer<Format>] = &[(Format::Json, &["application/json"]), (Format::Yaml, yaml_out::MEDIA_TYPES)];
 
-pub fn wait(seconds: u64) -> Result<Duration, Problem> {
+/// How long a request may be kept waiting that says `wait`, or nothing.
+pub fn waiting(seconds: Option<u64>) -> Result<Duration, Problem> {
+    let seconds = seconds.unwrap_or(WAIT_SECONDS_DEFAULT);
     if seconds > WAIT_SECONDS_MAX {
         return Err(Problem::new("bad-query", format!("wait: expected at most {WAIT_SECONDS_MAX} seconds, found {seconds}")));
     }
@@ -91,7 +97,15 @@ pub struct StateBody<'a> {
     transformers: BTreeMap<&'a Slug, TransformerBody<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     env: &'a BTreeMap<String, String>,
-    processors: BTreeMap<&'a Slug, ProcessorBody<'a>>,
+    processors: Processors<'a>,
+}
+
+#[derive(Serialize)]
+struct Processors<'a> {
+    #[serde(flatten)]
+    built_in: Option<Slices<'a>>,
+    #[serde(flatten)]
+    by_slug: BTreeMap<&'a Slug, ProcessorBody<'a>>,
 }
 
 #[derive(Serialize)]
@@ -156,6 +170,8 @@ struct ProcessorBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<&'a JsonObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    egress: Option<&'a EgressRules>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cursors: Option<Cursors>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'a Json>,
@@ -183,7 +199,7 @@ struct Pending {
 }
 
 impl<'a> StateBody<'a> {
-    pub fn of(tenant: &'a TenantName, path: &'a StreamPath, view: &'a StreamView) -> Self {
+    pub fn of(tenant: &'a TenantName, path: &'a StreamPath, view: &'a StreamView, compat: Option<Compat>) -> Self {
         let pause = view.control.paused.as_ref();
         Self {
             project_slug: tenant,
@@ -204,8 +220,18 @@ impl<'a> StateBody<'a> {
             subscriptions: view.subscriptions.iter().map(|subscription| (&subscription.slug, SubscriptionBody::of(subscription))).collect(),
             transformers: view.transformers.iter().map(|(slug, control, cursor)| (slug, TransformerBody::of(control, *cursor))).collect(),
             env: &view.control.env,
-            processors: view.processors.iter().map(|processor| (&processor.slug, ProcessorBody::of(processor))).collect(),
+            processors: Processors::of(view, compat),
         }
+    }
+}
+
+impl<'a> Processors<'a> {
+    fn of(view: &'a StreamView, compat: Option<Compat>) -> Self {
+        let built_in = compat.map(|Compat::Iterate| Slices::of(view));
+        let is_shown = |slug: &Slug| built_in.is_none() || !slices::NAMES.contains(&slug.as_str());
+        let shown = view.processors.iter().filter(|processor| is_shown(&processor.slug));
+        let by_slug = shown.map(|processor| (&processor.slug, ProcessorBody::of(processor))).collect();
+        Self { built_in, by_slug }
     }
 }
 
@@ -255,6 +281,7 @@ impl<'a> ProcessorBody<'a> {
             digest: control.digest(),
             configured_offset: shown.or(control.pending.as_ref()).map(|version| version.configured_offset),
             manifest: shown.and_then(|version| version.manifest.as_ref()),
+            egress: shown.map(|version| &version.configured.egress).filter(|rules| !rules.is_empty()),
             cursors: view.cursors.map(|(reduced, acknowledged)| Cursors { reduced, acknowledged }),
             state: view.state.as_ref().map(|(state, _)| state),
             state_digest: view.state.as_ref().map(|(_, digest)| *digest),

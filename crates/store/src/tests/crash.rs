@@ -1,6 +1,6 @@
 //! What holds when the disk fails or the machine goes down.
 
-use pelton_model::Position;
+use pelton_model::{Json, Position};
 use proptest::prelude::*;
 
 use super::model::{Model, arbitrary_groups, assert_same};
@@ -57,6 +57,71 @@ fn a_crash_after_each_possible_change_loses_nothing_acknowledged() {
         }
         drop((store, writer));
     }
+}
+
+/// Everything of a file that a reader can see, as text.
+fn all_of(store: &crate::Store) -> String {
+    let tree = store.read_tree(&path("/"), Position::FIRST, PageLimit { events_max: usize::MAX, bytes_max: usize::MAX }).unwrap();
+    let streams = store.descendants(&path("/")).unwrap();
+    let infos: Vec<_> = streams.iter().map(|(path, _)| (path, store.stream(path).unwrap())).collect();
+    let logs: Vec<_> =
+        ["/", "/a", "/a/b", "/a/c", "/e"].map(|stream| (outline(store, stream), store.children(&path(stream)).unwrap())).into();
+    let checkpoints: Vec<_> = ["/a", "/e"].map(|stream| store.checkpoint(&path(stream), &super::processor("p")).unwrap()).into();
+    format!("{:#?}", (tree.events, store.head(), infos, logs, checkpoints, store.controls().unwrap()))
+}
+
+/// A tree with everything that belongs to streams, in several commits, beside a stream that stays.
+fn planted(disk: &Disk) -> (crate::Store, crate::Writer) {
+    let (store, mut writer) = open(disk);
+    for round in 0..4 {
+        for stream in ["/a/b", "/a/c", "/a", "/e"] {
+            let text = format!(r#"{{"text":"{}"}}"#, "x".repeat(3_000));
+            let events = (0..10).map(|n| append(stream, super::keyed("x", &text, &format!("{round} {n}")))).collect();
+            writer.commit(vec![unit(events)], millis(1)).unwrap();
+        }
+    }
+    for stream in ["/a", "/e"] {
+        let put = crate::CheckpointChange::Put {
+            configured_offset: super::offset(2),
+            reduced: 3,
+            acknowledged: 3,
+            state: Some(Json::parse(r#"{"n":3}"#).unwrap()),
+        };
+        let checkpoint = crate::CheckpointWrite { stream: path(stream), consumer: super::processor("p"), revision: 0, change: put };
+        let paused = append(stream, event("stream/paused", "{}"));
+        writer.commit(vec![crate::Write { checkpoint: Some(checkpoint), ..unit(vec![paused]) }], millis(1)).unwrap();
+    }
+    (store, writer)
+}
+
+#[test]
+fn a_destroy_that_is_cut_at_any_change_has_destroyed_everything_or_nothing() {
+    let disk = Disk::default();
+    let (store, mut writer) = planted(&disk);
+    let before = all_of(&store);
+    writer.destroy(&path("/a"), true).unwrap();
+    let after = all_of(&store);
+    assert_ne!(before, after);
+    drop((store, writer));
+
+    let (mut cuts, mut is_complete) = (0, false);
+    while !is_complete {
+        let disk = Disk::default();
+        let (store, mut writer) = planted(&disk);
+        disk.fail_after(cuts);
+        is_complete = writer.destroy(&path("/a"), true).is_ok();
+        for fates in [&[0][..], &[1], &[2], &[129], &[0, 2], &[2, 0], &[2, 2, 1]] {
+            let (store, mut writer) = open(&disk.after_crash(fates));
+            let found = all_of(&store);
+            assert!(found == after || (!is_complete && found == before), "cut at {cuts}, {fates:?}, acknowledged: {is_complete}\n{found}");
+            // Whatever is there, it goes on.
+            writer.commit(vec![unit(vec![append("/a/d", event("x", "{}"))])], millis(1)).unwrap();
+            assert_eq!(outline(&store, "/a/d"), ["1 stream/initialized", "2 x"]);
+        }
+        drop((store, writer));
+        cuts += 1;
+    }
+    assert!(cuts > 10, "only {cuts} changes");
 }
 
 #[test]

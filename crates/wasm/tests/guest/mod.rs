@@ -49,6 +49,10 @@ world greedy {
     include pelton:processor/stream-processor@0.1.0;
     import wasi:keyvalue/store@0.2.0;
 }
+world caller {
+    include pelton:processor/stream-processor@0.1.0;
+    import wasi:http/outgoing-handler@0.2.12;
+}
 world other { export greet: func(); }
 "#;
 

@@ -243,8 +243,8 @@ typedef struct {
     pelton_json metadata;
     /* Where `at` is not NULL: an append with a key that the stream has seen finds the event recorded then, and records nothing. */
     pelton_text idempotency_key;
-    /* Where not 0: the append is refused as a conflict unless the event gets this offset. */
-    uint64_t expected_offset;
+    /* Where not NULL: the append is refused as a conflict unless the event gets this offset. */
+    const uint64_t *expected_offset;
     /* The stream: an absolute path (`/orders`), or one relative to the stream of the event being handled (`./below`, `../beside`). Where `at` is
        NULL, that stream itself. */
     pelton_text to;

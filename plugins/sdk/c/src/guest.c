@@ -210,8 +210,8 @@ static pelton_processor_types_new_event_t new_event(const pelton_new_event *even
     raw.metadata.val = lend((pelton_text){event->metadata.at, event->metadata.size});
     raw.idempotency_key.is_some = event->idempotency_key.at != NULL;
     raw.idempotency_key.val = lend(event->idempotency_key);
-    raw.expected_offset.is_some = event->expected_offset != 0;
-    raw.expected_offset.val = event->expected_offset;
+    raw.expected_offset.is_some = event->expected_offset != NULL;
+    if (event->expected_offset) raw.expected_offset.val = *event->expected_offset;
     return raw;
 }
 

@@ -153,7 +153,7 @@ bool pelton_next(pelton_items *items) {
     const char *after = skip_value(at, end);
     const char *colon = skip_space(after, end);
     items->key = (pelton_text){0};
-    if (colon < end && *colon == ':') {
+    if (colon < end && *colon == ':' && after - at >= 2) {
         items->key = unescape(at + 1, after - 1);
         at = skip_space(colon + 1, end);
         after = skip_value(at, end);

@@ -8,9 +8,9 @@ import logging
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import TypeVar
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -22,6 +22,8 @@ from .context import Level, NewEvent
 from .errors import APPEND_ERRORS, STANDARD_LIBRARY, AppendError, explain
 from .event import Event, Source
 from .glue import Glue, find_processor
+
+_T = TypeVar("_T")
 
 
 def component(module: ModuleType) -> type[exports.Processor]:
@@ -86,7 +88,7 @@ class Imports:
 _LEVELS = (context.Level.DEBUG, context.Level.INFO, context.Level.WARN, context.Level.ERROR)
 
 
-def _run(call: Any) -> Any:
+def _run(call: Callable[[], _T]) -> _T:
     """What left uncaught would trap and tell the host nothing becomes the error case."""
     try:
         return call()
@@ -107,7 +109,7 @@ def _event(event: types.Event) -> Event:
         event.created_at,
         event.metadata,
         event.idempotency_key,
-        source and Source(source.slug, source.digest, source.stream_path, source.offset, source.depth),
+        None if source is None else Source(source.slug, source.digest, source.stream_path, source.offset, source.depth),
     )
 
 

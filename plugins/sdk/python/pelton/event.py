@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Type, TypeVar
 
 from . import shapes
 from .errors import ShapeError
@@ -55,7 +55,8 @@ class Event:
     @cached_property
     def payload(self) -> dict[str, Any]:
         """The payload. Integers are exact; other numbers are floats."""
-        return shapes.loads(self.payload_json)
+        payload: dict[str, Any] = shapes.loads(self.payload_json)
+        return payload
 
     @cached_property
     def metadata(self) -> dict[str, Any] | None:
@@ -67,15 +68,15 @@ class Event:
         """When the host recorded it: an aware `datetime` in UTC, exact to the millisecond."""
         return _EPOCH + timedelta(milliseconds=self.created_at_ms)
 
-    def payload_as(self, shape: type[T]) -> T:
+    def payload_as(self, shape: Type[T]) -> T:
         """The payload as a dataclass, or as another shape of `pelton.shapes`. Fails with `ShapeError`, which names event, field and what was there."""
         return self._decode("payload", self.payload, shape)
 
-    def metadata_as(self, shape: type[T]) -> T | None:
+    def metadata_as(self, shape: Type[T]) -> T | None:
         """The metadata as a shape, or `None` where the event has none. Fails as `payload_as` does."""
         return None if self.metadata_json is None else self._decode("metadata", self.metadata, shape)
 
-    def _decode(self, part: str, value: Any, shape: type[T]) -> T:
+    def _decode(self, part: str, value: Any, shape: Type[T]) -> T:
         try:
             return shapes.decoder(shape)(value)
         except ShapeError as error:

@@ -111,7 +111,7 @@ def _chunks(data: Any) -> bytes | Iterable[bytes] | None:
         return None if data is None else bytes(data)
     if hasattr(data, "read"):
         return iter(lambda: data.read(64 * 1024), b"")
-    return data
+    return data  # type: ignore[no-any-return]
 
 
 def _message(headers: list[tuple[str, str]]) -> Message:
@@ -143,7 +143,7 @@ else:
             return httpx.Response(answer.status, headers=answer.headers, stream=_Stream(answer.body))
 
     class _Stream(httpx.SyncByteStream):
-        def __init__(self, body: io.BufferedReader) -> None:
+        def __init__(self, body: io.BufferedReader[Any]) -> None:
             self._body = body
 
         def __iter__(self) -> Iterator[bytes]:
@@ -164,7 +164,7 @@ else:
     class Adapter(requests.adapters.HTTPAdapter):
         """An adapter for `requests`; in a component it is what every session uses."""
 
-        def send(  # type: ignore[override]
+        def send(
             self,
             request: requests.PreparedRequest,
             stream: bool = False,
@@ -182,7 +182,7 @@ else:
                 raise requests.exceptions.Timeout(error, request=request) from error
             except HttpError as error:
                 raise requests.exceptions.ConnectionError(error, request=request) from error
-            return self.build_response(request, _as_urllib3(answer))  # type: ignore[arg-type]
+            return self.build_response(request, _as_urllib3(answer))
 
     def _as_urllib3(answer: Response) -> Any:
         import urllib3
@@ -204,4 +204,4 @@ def install() -> None:
     socket.getaddrinfo = _no_sockets
     urllib.request.install_opener(urllib.request.build_opener(Handler))
     if "Adapter" in globals():
-        requests.adapters.HTTPAdapter.send = Adapter.send  # type: ignore[method-assign]
+        requests.adapters.HTTPAdapter.send = Adapter.send  # type: ignore[assignment,method-assign]

@@ -41,7 +41,7 @@ class Processor(Generic[State]):
         shape = state_shape(type(self))
         if shape is Any:
             return {}  # type: ignore[return-value]
-        return (typing.get_origin(shape) or shape)()
+        return (typing.get_origin(shape) or shape)()  # type: ignore[no-any-return]
 
     def reduce(self, state: State, event: Event, context: ReduceContext) -> State | None:
         """Folds one event into the state. Pure: the result depends on the arguments and the configuration alone.
@@ -80,7 +80,7 @@ def _resolved(shape: Any, cls: type) -> Any:
 def manifest(processor: Processor[Any]) -> dict[str, Any]:
     """What a processor says about itself, without its initial state. Fails with `TypeError` when an attribute is missing or of another type."""
     cls = type(processor)
-    described = {
+    described: dict[str, Any] = {
         "name": getattr(processor, "name", None),
         "version": processor.version,
         "description": processor.description or _first_paragraph(cls),

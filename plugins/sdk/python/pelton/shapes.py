@@ -19,9 +19,11 @@ import sys
 import types
 import typing
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .errors import ABSENT, ShapeError
+
+T = TypeVar("T")
 
 _Decode = Callable[[Any], Any]
 
@@ -54,7 +56,7 @@ def loads(text: str) -> Any:
     return value if end == len(text) else json.loads(text)
 
 
-def decoder(shape: Any) -> _Decode:
+def decoder(shape: type[T]) -> Callable[[Any], T]:
     """A function that takes what `loads` gave and returns a value of this shape, or raises `ShapeError`.
 
     Fails with `TypeError` when the type is not a shape.
@@ -88,7 +90,7 @@ def _plain(value: object) -> object:
 
 def _encoder() -> Callable[[object], str]:
     """`json.dumps` with these options, without building its encoder anew each time, which costs more than a small state."""
-    make = json.encoder.c_make_encoder
+    make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
     encode = make(None, _plain, json.encoder.encode_basestring, None, ":", ",", False, False, False)
@@ -97,7 +99,7 @@ def _encoder() -> Callable[[object], str]:
 
 _encode = _encoder()
 # Without the regular expressions for white space that `json.loads` begins and ends with; the host's texts are minified.
-_scan = json.JSONDecoder().scan_once
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _DECODERS: dict[Any, _Decode] = {}
 _NAMES: dict[type, list[tuple[str, str]] | None] = {}
 
@@ -229,7 +231,8 @@ def _dict(key: Any, item: Any) -> _Decode:
 
 def _dataclass(cls: type) -> _Decode:
     hints = typing.get_type_hints(cls, vars(sys.modules[cls.__module__]))
-    required, optional = [], []
+    required: list[tuple[str, str, _Decode]] = []
+    optional: list[tuple[str, str, _Decode]] = []
     for field in dataclasses.fields(cls):
         if not field.init:
             raise TypeError(f"{cls.__name__}.{field.name} has init=False, so it can't be read back from JSON")

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from componentize_py_types import Err
+from componentize_py_types import Err, Ok
 from wit_world.imports import outgoing_handler, streams
 from wit_world.imports import wasi_http_types as types
 
@@ -50,9 +50,10 @@ def exchange(
         with future.subscribe() as ready:
             ready.block()
         outcome = future.get()
+    # Ready, asked once, so neither `None` nor the outer error.
+    if not isinstance(outcome, Ok) or not isinstance(outcome.value, Ok):
+        raise _failed(outcome.value.value, failure) if isinstance(outcome, Ok) else failure("internal-error", "no answer")
     answer = outcome.value.value
-    if isinstance(outcome.value, Err):
-        raise _failed(answer, failure)
     with answer.headers() as fields:
         received = [(name, value.decode("latin-1")) for name, value in fields.entries()]
     return answer.status(), received, _Body(answer, failure)

@@ -50,7 +50,8 @@ fn flags(root: &Path) -> Result<Vec<String>, Failure> {
 /// The files `*.c` of a folder, in an order that does not change.
 fn c_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries = std::fs::read_dir(folder).map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))?;
-    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "c")).collect();
+    let mut files: Vec<_> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "c")).collect();
     files.sort();
     Ok(files)
 }

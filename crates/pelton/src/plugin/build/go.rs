@@ -28,10 +28,15 @@ pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
     let mut module = std::fs::read(&output).map_err(|error| Failure::new(1, format!("{}: {error}", output.display())))?;
     if !holds(&module, "pelton:processor/processor@0.1.0#describe") {
         let main = build.project.root.display();
-        return Err(Failure::new(1, format!("{main}: the program is no processor; it must import {SDK} and call pelton.Register in an init function")));
+        return Err(Failure::new(
+            1,
+            format!("{main}: the program is no processor; it must import {SDK} and call pelton.Register in an init function"),
+        ));
     }
     if holds(&module, "net/http.(*Client).do") && !holds(&module, "pelton.dev/pelton/peltonhttp.") {
-        tool::pass_on(format!("net/http is used without `import _ \"{SDK}/peltonhttp\"`, by which it calls out: its requests will fail\n").as_bytes());
+        tool::pass_on(
+            format!("net/http is used without `import _ \"{SDK}/peltonhttp\"`, by which it calls out: its requests will fail\n").as_bytes(),
+        );
     }
     build.embed(&mut module, World::Wasi)?;
     encode(&module, &[(preview1::NAME, &preview1::adapter(build)?)])

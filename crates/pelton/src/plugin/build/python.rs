@@ -39,11 +39,13 @@ pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
     command.args([ENTRY, "-o"]).arg(&output);
     let ended = build.try_run(&mut command)?;
     if !ended.success {
-        let said = String::from_utf8_lossy(&ended.said.stderr);
-        return Err(explained(&said, &folders, &build.project.root).unwrap_or_else(|| {
-            tool::pass_on(said.as_bytes());
-            tool::failed(&command, &ended)
-        }));
+        let printed = String::from_utf8_lossy(&ended.said.stderr);
+        let Some(said) = Said::read(&printed, &folders, &build.project.root, &project.file(&build.project.root)) else {
+            tool::pass_on(printed.as_bytes());
+            return Err(tool::failed(&command, &ended));
+        };
+        tool::pass_on(said.trace.as_bytes());
+        return Err(Failure::new(1, said.error));
     }
     read(&output)
 }
@@ -71,9 +73,12 @@ impl Settings {
         let wrong = |problem: String| Failure::usage(format!("{}: {problem}", file.display()));
         let table: toml::Table = fs::read_to_string(&file)?.parse().map_err(|error| wrong(format!("{error}")))?;
         let module = || table.get("tool")?.get("pelton")?.get("module")?.as_str();
-        let module = module()
-            .ok_or_else(|| wrong("expected `module = \"processor\"` in `[tool.pelton]`, which says in which module the processor is".to_owned()))?;
-        let is_name = |part: &str| part.chars().all(|c| c.is_alphanumeric() || c == '_') && !part.starts_with(|c: char| c.is_numeric()) && !part.is_empty();
+        let module = module().ok_or_else(|| {
+            wrong("expected `module = \"processor\"` in `[tool.pelton]`, which says in which module the processor is".to_owned())
+        })?;
+        let is_name = |part: &str| {
+            part.chars().all(|c| c.is_alphanumeric() || c == '_') && !part.starts_with(|c: char| c.is_numeric()) && !part.is_empty()
+        };
         if !module.split('.').all(is_name) {
             return Err(wrong(format!("`module` is the name of a module, such as `processor` or `shop.orders`, not {module:?}")));
         }
@@ -84,6 +89,14 @@ impl Settings {
         })?;
         Ok(Self { module: module.to_owned(), source, requirements: Requirements::read(root, &table).map_err(wrong)? })
     }
+
+    /// The module's file, as seen from the project's folder.
+    fn file(&self, root: &Path) -> String {
+        let path = self.source.join(self.module.replace('.', "/"));
+        let file = path.with_extension("py");
+        let file = if file.is_file() { file } else { path.join("__init__.py") };
+        file.strip_prefix(root).unwrap_or(&file).display().to_string()
+    }
 }
 
 impl Requirements {
@@ -93,7 +106,8 @@ impl Requirements {
             return Ok(Self::File(file));
         }
         let Some(list) = pyproject.get("project").and_then(|project| project.get("dependencies")) else { return Ok(Self::None) };
-        let strings = list.as_array().and_then(|list| list.iter().map(|entry| entry.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>());
+        let strings =
+            list.as_array().and_then(|list| list.iter().map(|entry| entry.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>());
         match strings {
             None => Err("`dependencies` of `[project]` is a list of strings".to_owned()),
             Some(list) if list.is_empty() => Ok(Self::None),
@@ -123,7 +137,8 @@ impl Scratch {
         for folder in [&scratch.entry, &scratch.packages, &scratch.environment.join("lib/site-packages")] {
             fs::create_dir_all(folder).map_err(|error| failure(folder, &error))?;
         }
-        let entry = format!("import {} as module\nfrom pelton.component import component\n\nProcessor = component(module)\n", project.module);
+        let entry =
+            format!("import {} as module\nfrom pelton.component import component\n\nProcessor = component(module)\n", project.module);
         let file = scratch.entry.join(format!("{ENTRY}.py"));
         fs::write(&file, entry).map_err(|error| failure(&file, &error))?;
         Ok(scratch)
@@ -180,7 +195,9 @@ fn install(build: &Build<'_>, project: &Settings, componentize: &ComponentizePy,
     if fs::read_to_string(&stamp).unwrap_or_default() == wanted {
         return Ok(());
     }
-    fs::remove_dir_all(&scratch.packages).and_then(|()| fs::create_dir_all(&scratch.packages)).map_err(|error| failure(&scratch.packages, &error))?;
+    fs::remove_dir_all(&scratch.packages)
+        .and_then(|()| fs::create_dir_all(&scratch.packages))
+        .map_err(|error| failure(&scratch.packages, &error))?;
     let python = componentize.python().ok_or_else(|| Failure::new(1, "python3 is not on PATH; it installs what the project requires"))?;
     let mut pip = Command::new(python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--only-binary=:all:", "--platform=any"]);
@@ -192,7 +209,10 @@ fn install(build: &Build<'_>, project: &Settings, componentize: &ComponentizePy,
     }
     if !matches!(project.requirements, Requirements::None) {
         build.run(&mut pip).map_err(|error| {
-            Failure::new(error.code, format!("{}\n(packages must be of Python alone: a component has no place for those with machine code)", error.message))
+            Failure::new(
+                error.code,
+                format!("{}\n(packages must be of Python alone: a component has no place for those with machine code)", error.message),
+            )
         })?;
     }
     fs::write(&stamp, wanted).map_err(|error| failure(&stamp, &error))
@@ -208,36 +228,49 @@ fn bindings(build: &Build<'_>, componentize: &ComponentizePy, scratch: &Scratch)
     build.run(&mut command).map(drop)
 }
 
-/// What Python said of the author's module, with the places as they are in the project. `None` where it was not Python that failed.
-fn explained(said: &str, folders: &[PathBuf], root: &Path) -> Option<Failure> {
-    let said = said.split_once("AssertionError: ")?.1;
-    let said = said.split("\nCaused by:").next()?.trim_end();
-    let (mut place, mut lines, mut own) = (String::new(), Vec::new(), true);
-    for line in said.lines() {
-        let Some(rest) = line.strip_prefix("  File \"/") else {
-            // Lines below a file's are indented further, until the next.
-            own = own || !line.starts_with("    ");
-            if own {
+/// What Python said of the author's module.
+#[derive(Debug, PartialEq)]
+struct Said {
+    /// The calls that led there, where there were any, with the files as they are in the project.
+    trace: String,
+    /// File, line and error.
+    error: String,
+}
+
+impl Said {
+    /// Reads what componentize-py printed; `None` where it was not Python that failed. `module` is where the fault is when no line is named.
+    fn read(printed: &str, folders: &[PathBuf], root: &Path, module: &str) -> Option<Self> {
+        let printed = printed.split_once("AssertionError: ")?.1;
+        let printed = printed.split("\nCaused by:").next()?.trim_end();
+        let (mut place, mut lines, mut is_shown) = (module.to_owned(), Vec::new(), true);
+        for line in printed.lines() {
+            if let Some(frame) = line.strip_prefix("  File \"/") {
+                let own = Self::place(frame, &folders[0], root);
+                is_shown = own.is_some();
+                if let Some((file, number)) = own {
+                    let rest = frame.split_once("\", ").map_or("", |(_, rest)| rest);
+                    lines.push(format!("  File \"{file}\", {rest}"));
+                    place = format!("{file}:{number}");
+                }
+                continue;
+            }
+            // What stands below a file is indented further.
+            is_shown = is_shown || !line.starts_with("    ");
+            if is_shown {
                 lines.push(line.to_owned());
             }
-            continue;
-        };
-        let (number, rest) = rest.split_once('/')?;
-        let folder = number.parse().ok().and_then(|nth: usize| folders.get(nth));
-        own = folder.is_some_and(|folder| folder == &folders[0]);
-        if let (true, Some(folder)) = (own, folder) {
-            let shown = folder.strip_prefix(root).unwrap_or(folder).join(rest);
-            place = shown.display().to_string().replacen("\", line ", ":", 1);
-            lines.push(format!("  File \"{}", shown.display()));
         }
+        let error = lines.pop()?;
+        let trace = if lines.iter().any(|line| line.starts_with("  File")) { lines.join("\n") } else { String::new() };
+        Some(Self { trace, error: format!("{place}: {}", error.trim()) })
     }
-    let error = lines.last()?.trim().to_owned();
-    let place = place.split([',', ' ']).next().unwrap_or_default().to_owned();
-    let traced = lines.len() > 1;
-    if traced {
-        tool::pass_on(lines.join("\n").as_bytes());
+
+    /// File and line of a frame such as `0/processor.py", line 5, in <module>`, if it is in the author's folder, which is the first.
+    fn place(frame: &str, source: &Path, root: &Path) -> Option<(String, String)> {
+        let (file, rest) = frame.strip_prefix("0/")?.split_once("\", line ")?;
+        let file = source.strip_prefix(root).unwrap_or(source).join(file).display().to_string();
+        Some((file, rest.chars().take_while(char::is_ascii_digit).collect()))
     }
-    Some(Failure::new(1, if place.is_empty() { error } else { format!("{place}: {error}") }))
 }
 
 fn read(output: &Path) -> Result<Vec<u8>, Failure> {
@@ -246,4 +279,79 @@ fn read(output: &Path) -> Result<Vec<u8>, Failure> {
 
 fn failure(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(1, format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(printed: &str) -> Option<Said> {
+        let folders = ["/p/src", "/p/.pelton/sdk"].map(PathBuf::from);
+        Said::read(printed, &folders, Path::new("/p"), "src/processor.py")
+    }
+
+    #[test]
+    fn an_exception_at_import_names_file_and_line_of_the_author() {
+        let printed = "Traceback (most recent call last):\n  File \"/usr/bin/componentize-py\", line 8, in <module>\nAssertionError: \
+            Traceback (most recent call last):\n  File \"/3/pelton_entry.py\", line 1, in <module>\n    import processor as module\n  \
+            File \"/0/processor.py\", line 5, in <module>\n    f()\n    ~^^\n  File \"/python/json/__init__.py\", line 4, in f\n    raise\n\
+            ValueError: boom\n\n\nCaused by:\n    ValueError: boom\n";
+        let said = said(printed).unwrap();
+        assert_eq!(said.error, "src/processor.py:5: ValueError: boom");
+        assert_eq!(said.trace, "Traceback (most recent call last):\n  File \"src/processor.py\", line 5, in <module>\n    f()\n    ~^^");
+    }
+
+    #[test]
+    fn a_syntax_error_names_file_and_line() {
+        let said = said(
+            "AssertionError:   File \"/0/shop/a.py\", line 3\n    def f(:\n          ^\nSyntaxError: invalid syntax\n\n\nCaused by:\n",
+        );
+        assert_eq!(said.unwrap().error, "src/shop/a.py:3: SyntaxError: invalid syntax");
+    }
+
+    #[test]
+    fn what_the_sdk_refuses_names_the_module_and_what_is_not_pythons_is_left_as_it_is() {
+        let sdk = said(
+            "AssertionError: Traceback (most recent call last):\n  File \"/1/pelton/glue.py\", line 3, in f\n    raise\nTypeError: no\n",
+        )
+        .unwrap();
+        assert_eq!(sdk, Said { trace: String::new(), error: "src/processor.py: TypeError: no".into() });
+        assert_eq!(said("error: cannot read wit"), None);
+    }
+
+    fn settings(pyproject: &str, files: &[&str]) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, text) in files.iter().map(|file| (*file, "")).chain([("pyproject.toml", pyproject)]) {
+            let file = folder.path().join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
+        let root = folder.path().display().to_string();
+        let settings = Settings::read(folder.path()).map_err(|failure| failure.message.replace(&root, ""))?;
+        Ok(Settings { source: PathBuf::from(settings.source.display().to_string().replace(&root, "")), ..settings })
+    }
+
+    #[test]
+    fn the_module_is_looked_for_in_src_and_beside_the_project_file() {
+        let project = "[tool.pelton]\nmodule = \"shop.orders\"\n[project]\ndependencies = [\"httpx==0.28.1\"]";
+        assert_eq!(settings(project, &["src/shop/orders.py"]).unwrap().source, Path::new("/src"));
+        let beside = settings(project, &["shop/orders/__init__.py"]).unwrap();
+        assert_eq!(beside.source, Path::new(""));
+        assert!(matches!(beside.requirements, Requirements::List(list) if list == ["httpx==0.28.1"]));
+        let pinned = settings(project, &["shop/orders.py", "requirements.txt"]).unwrap();
+        assert!(matches!(pinned.requirements, Requirements::File(_)));
+    }
+
+    #[test]
+    fn a_project_file_that_says_too_little_says_what_to_write() {
+        for (text, says) in [
+            ("", "/pyproject.toml: expected `module = \"processor\"` in `[tool.pelton]`"),
+            ("[tool.pelton]\nmodule = \"a/b\"", "/pyproject.toml: `module` is the name of a module"),
+            ("[tool.pelton]\nmodule = \"a.b\"", "/pyproject.toml: there is no module `a.b`; expected src/a/b.py or a/b.py"),
+            ("[tool", "/pyproject.toml: TOML parse error at line 1"),
+        ] {
+            let message = settings(text, &[]).err().unwrap();
+            assert!(message.starts_with(says), "{message}");
+        }
+    }
 }

@@ -1,5 +1,3 @@
-//go:build wasip1
-
 // Package export_pelton_processor_processor is where the generated bindings look for what the component exports. Its name is theirs to
 // choose. The functions are variables, since package pelton, which sets them, imports the bindings.
 package export_pelton_processor_processor
