@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pelton_model::{Digest, Event, EventType, Json, JsonObject, NewEvent, Offset, Quotas, Slug, StreamPath, TenantName, Timestamp};
-use pelton_wasm::{AppendError, Appender, Component, Identity, Reducer, Sandbox, SandboxOptions};
+use pelton_wasm::{AppendError, Appender, Component, Identity, Reducer, Sandbox, SandboxOptions, Shut};
 
 pub const ARGUMENT: &str = "languages";
 
@@ -38,7 +38,7 @@ fn row(language: &str, path: &Path) -> String {
     let component = sandbox.load(&bytes, &Quotas::default()).unwrap();
     let compile = began.elapsed();
     let processor =
-        Processor { initial: component.describe(&Quotas::default()).unwrap().initial_state, component, digest: Digest::of(&bytes) };
+        Processor { initial: component.describe(None, JsonObject::empty(), &Quotas::default()).unwrap().initial_state, component, digest: Digest::of(&bytes) };
     let (warm, fuel) = processor.warm_reduce();
     format!(
         "| {language} | {} | {} | {} | {} | {} | {} | {} | {} |",
@@ -78,9 +78,9 @@ impl Processor {
         let _inside = runtime.enter();
         let event = event("do/text", 2);
         let state = self.reducer().reduce(self.initial.clone(), std::slice::from_ref(&event)).unwrap().state;
-        let mut effector = self.component.effector(self.identity(), JsonObject::empty(), Quotas::default());
+        let mut effector = self.component.effector(self.identity(), JsonObject::empty(), Vec::new(), Quotas::default());
         let mut act = || {
-            let effects = effector.after_append(&event, &state, Arc::new(Nowhere)).unwrap();
+            let effects = effector.after_append(&event, &state, Arc::new(Nowhere), Arc::new(Shut)).unwrap();
             assert_eq!(effects.outbox.len(), 1);
         };
         act();

@@ -82,6 +82,5 @@ fn every_page_is_run() {
     let pages = std::fs::read_dir(repository().join("docs/guide")).unwrap();
     let mut names: Vec<_> = pages.map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let expected = ["README.md", "events.md", "javascript.md", "plugins.md", "schedules.md", "secrets.md", "subscriptions.md"];
-    assert_eq!(names, expected);
+    assert_eq!(names, ["README.md", "events.md", "javascript.md", "plugins.md", "schedules.md", "secrets.md", "subscriptions.md"]);
 }

@@ -3,18 +3,20 @@
 mod canonical;
 mod report;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use self::canonical::canonical;
 pub use self::report::{Report, Step};
 
 /// One file of events.
+#[derive(Clone)]
 pub struct Case {
     pub name: String,
     /// What `pelton plugin test` takes.
@@ -29,7 +31,7 @@ struct Golden {
     steps: Vec<Expected>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expected {
     offset: u64,
@@ -40,7 +42,7 @@ struct Expected {
     error: Option<ExpectedError>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExpectedError {
     code: OneOrMore,
@@ -50,7 +52,7 @@ struct ExpectedError {
     uncaught: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(untagged)]
 enum OneOrMore {
     One(String),
@@ -130,6 +132,17 @@ impl Case {
             fs::write(&file, written)?;
         }
         Ok(Case { name, file, manifest, steps })
+    }
+
+    /// The same case for the JavaScript runtime, whose configuration is the program.
+    pub fn with_program(&self, program: &str, scratch: &Path) -> Result<Case> {
+        let text = fs::read_to_string(&self.file)?;
+        let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&text)?;
+        fields.insert("config".to_owned(), to_raw_value(&serde_json::json!({ "script": program }))?);
+        fs::create_dir_all(scratch)?;
+        let file = scratch.join(format!("{}.json", self.name));
+        fs::write(&file, serde_json::to_string(&fields)?)?;
+        Ok(Case { file, ..self.clone() })
     }
 
     /// Whether a run came out as it should.
@@ -228,8 +241,6 @@ fn shortened(text: &str, at: usize) -> String {
 mod tests {
     use super::*;
 
-    /// Of files of events.
-    const EXTENSIONS: [&str; 5] = ["json", "yaml", "yml", "ndjson", "jsonl"];
     const GOLDEN: &str = r#"{ "manifest": { "name": "a" }, "steps": [
         { "offset": 2, "type": "do/add", "state": { "b": 1, "a": 2.0 }, "appends": [] },
         { "offset": 3, "type": "do/throw", "state": null, "appends": [],

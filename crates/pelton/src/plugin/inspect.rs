@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pelton_model::Quotas;
+use pelton_model::{JsonObject, Quotas};
 use pelton_wasm::Interfaces;
 use serde_json::json;
 use serde_json::value::to_raw_value;
@@ -22,6 +22,7 @@ pub struct Options {
 pub fn run(format: Format, options: &Options) -> Result<(), Failure> {
     let quotas = Quotas::default();
     let plugin = Plugin::compile(&options.plugin, &quotas)?;
+    let manifest = plugin.manifest(None, &JsonObject::empty(), &quotas)?.json;
     let Interfaces { imports, exports } =
         pelton_wasm::verify(&plugin.bytes, &quotas).map_err(|error| Failure::new(3, told(&error.reason())))?;
     let compile_ms = plugin.load_time.as_secs_f64() * 1000.0;
@@ -31,7 +32,7 @@ pub fn run(format: Format, options: &Options) -> Result<(), Failure> {
             "compileMs": (compile_ms * 1000.0).round() / 1000.0, "quotas": quotas,
         });
         // The manifest as it was written.
-        let manifest = to_raw_value(&plugin.manifest.json).map_err(super::host_failed)?;
+        let manifest = to_raw_value(&manifest).map_err(super::host_failed)?;
         let text = format!(r#"{{"manifest":{},{}"#, manifest.get(), &shown.to_string()[1..]);
         return print(&format.document(&text));
     }
@@ -40,7 +41,7 @@ pub fn run(format: Format, options: &Options) -> Result<(), Failure> {
     text.push_str(&list("imports", &imports));
     text.push_str(&list("exports", &exports));
     text.push_str("\nmanifest\n");
-    for line in super::pretty::pretty(plugin.manifest.json.as_str()).lines() {
+    for line in super::pretty::pretty(manifest.as_str()).lines() {
         text.push_str(&format!("  {}\n", crate::cli::printable(line)));
     }
     text.push_str("\nat most, with default quotas\n");

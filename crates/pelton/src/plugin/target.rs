@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use pelton_model::{Digest, Quotas};
-use pelton_wasm::{Component, Manifest, Sandbox, SandboxOptions};
+use pelton_model::{Digest, JsonObject, Quotas};
+use pelton_wasm::{Component, Identity, Manifest, Sandbox, SandboxOptions};
 
 use super::host_failed;
 use super::language::Project;
@@ -24,7 +24,6 @@ pub struct Plugin {
     pub bytes: Vec<u8>,
     pub digest: Digest,
     pub component: Component,
-    pub manifest: Manifest,
     /// How long compiling took, or reading what was compiled before.
     pub load_time: Duration,
 }
@@ -53,13 +52,20 @@ impl Plugin {
 
     fn load_in(sandbox: &Sandbox, path: &Path, quotas: &Quotas) -> Result<Self, Failure> {
         let (path, bytes) = component_of(path)?;
-        let refused = |reason: pelton_model::Reason| Failure::new(3, format!("{}: {}", path.display(), told(&reason)));
         let started = Instant::now();
-        let component = sandbox.load(&bytes, quotas).map_err(|error| refused(error.reason()))?;
+        let component = sandbox.load(&bytes, quotas).map_err(|error| refused(&path, &error.reason()))?;
         let load_time = started.elapsed();
-        let manifest = component.describe(quotas).map_err(|error| refused(error.reason()))?;
-        Ok(Self { path, digest: Digest::of(&bytes), bytes, component, manifest, load_time })
+        Ok(Self { path, digest: Digest::of(&bytes), bytes, component, load_time })
     }
+
+    /// What it says of itself, which may depend on its configuration.
+    pub fn manifest(&self, identity: Option<Identity>, config: &JsonObject, quotas: &Quotas) -> Result<Manifest, Failure> {
+        self.component.describe(identity, config.clone(), quotas).map_err(|error| refused(&self.path, &error.reason()))
+    }
+}
+
+fn refused(path: &Path, reason: &pelton_model::Reason) -> Failure {
+    Failure::new(3, format!("{}: {}", path.display(), told(reason)))
 }
 
 /// A home without room for a cache is no reason to do nothing.

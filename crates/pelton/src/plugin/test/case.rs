@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pelton_model::{Event, EventType, IdempotencyKey, Json, JsonObject, Offset, Slug, Source, StreamPath, Timestamp};
+use pelton_model::{Digest, Event, EventType, IdempotencyKey, Json, JsonObject, Offset, Slug, Source, StreamPath, TenantName, Timestamp};
+use pelton_wasm::Identity;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -104,6 +105,11 @@ impl Case {
             stream,
             events,
         })
+    }
+
+    /// Whose instances run it.
+    pub fn identity(&self, digest: Digest) -> Identity {
+        Identity { tenant: TenantName::from_checked("test"), stream: self.stream.clone(), slug: self.slug.clone(), digest }
     }
 
     /// `tests/a.golden.json` for `tests/a.json`.

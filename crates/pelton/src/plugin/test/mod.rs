@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use pelton_model::{EgressRule, Json, JsonObject, Quotas};
+use pelton_wasm::Manifest;
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
@@ -81,17 +82,19 @@ pub fn run(format: Format, options: &Options) -> Result<(), Failure> {
     }
     let mut failed = Vec::new();
     for case in &cases {
-        let stage = Stage { plugin: &plugin, case, quotas: &quotas, log: &log, runtime: &runtime, gate: Arc::clone(&gate) };
+        let manifest = plugin.manifest(Some(case.identity(plugin.digest)), &case.config, &quotas)?;
+        let gate = Arc::clone(&gate);
+        let stage = Stage { plugin: &plugin, manifest: &manifest, case, quotas: &quotas, log: &log, runtime: &runtime, gate };
         let steps = stage.play();
         let split = stage.split(&steps);
-        let verdict = compare(case, &plugin, &steps, options.update)?;
+        let verdict = compare(case, &manifest, &steps, options.update)?;
         let is_missed = matches!(verdict, Verdict::Missing) && named.is_empty();
         if split.is_err() || is_missed || matches!(verdict, Verdict::Different { .. }) {
             failed.push(case.path.display().to_string());
         }
         match format.shape {
             Shape::Line => print(&told_case(format, case, &steps, &split, &verdict))?,
-            _ => print(&format.document(Json::of(&report(case, &plugin, &steps, &split, &verdict)).as_str()))?,
+            _ => print(&format.document(Json::of(&report(case, &plugin, &manifest, &steps, &split, &verdict)).as_str()))?,
         }
     }
     match failed.len() {
@@ -134,10 +137,10 @@ fn files(plugin: &Path, named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn compare(case: &Case, plugin: &Plugin, steps: &[Played], update: bool) -> Result<Verdict, Failure> {
+fn compare(case: &Case, manifest: &Manifest, steps: &[Played], update: bool) -> Result<Verdict, Failure> {
     let path = case.golden();
     let steps = steps.iter().map(|played| &played.step).collect();
-    let found = pretty(Json::of(&Golden { manifest: &plugin.manifest.json, steps }).as_str());
+    let found = pretty(Json::of(&Golden { manifest: &manifest.json, steps }).as_str());
     let io = |error: std::io::Error| Failure::new(1, format!("{}: {error}", path.display()));
     let present = match fs::read_to_string(&path) {
         Ok(text) => Some(text),
@@ -184,6 +187,7 @@ fn diff(expected: &str, found: &str) -> String {
 fn report<'a>(
     case: &'a Case,
     plugin: &'a Plugin,
+    manifest: &'a Manifest,
     steps: &'a [Played],
     split: &Result<usize, Box<Unequal>>,
     verdict: &Verdict,
@@ -220,7 +224,7 @@ fn report<'a>(
         digest: plugin.digest.to_string(),
         golden: verdict.word(),
         splits,
-        manifest: &plugin.manifest.json,
+        manifest: &manifest.json,
         steps,
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pelton_model::{Event, IdempotencyKey, Json, JsonObject, NewEvent, Offset, Quotas, Reason, StreamPath, TenantName, Timestamp};
-use pelton_wasm::{AppendError, Appender, CallError, Effector, Gate, Identity, Reducer};
+use pelton_model::{Event, IdempotencyKey, Json, JsonObject, NewEvent, Offset, Quotas, Reason, StreamPath, Timestamp};
+use pelton_wasm::{AppendError, Appender, CallError, Effector, Gate, Identity, Manifest, Reducer};
 use serde::Serialize;
 
 use super::case::Case;
@@ -97,6 +97,7 @@ pub struct Unequal {
 
 pub struct Stage<'a> {
     pub plugin: &'a Plugin,
+    pub manifest: &'a Manifest,
     pub case: &'a Case,
     pub quotas: &'a Quotas,
     pub log: &'a Log,
@@ -109,7 +110,7 @@ impl Stage<'_> {
     /// has a parked processor skip it; one that fails in `after-append` is not tried again.
     pub fn play(&self) -> Vec<Played> {
         let streams = Arc::new(Streams::new(self.case));
-        let mut state = self.plugin.manifest.initial_state.clone();
+        let mut state = self.manifest.initial_state.clone();
         let mut reducer = self.reducer();
         let mut effector = self.effector();
         let _inside = self.runtime.enter();
@@ -156,7 +157,7 @@ impl Stage<'_> {
         }
         let splits = splits(folded.len());
         for lengths in &splits {
-            let (mut rest, mut state) = (folded.as_slice(), self.plugin.manifest.initial_state.clone());
+            let (mut rest, mut state) = (folded.as_slice(), self.manifest.initial_state.clone());
             for length in lengths {
                 let (page, after) = rest.split_at(*length);
                 let events: Vec<Event> = page.iter().map(|(event, _)| (*event).clone()).collect();
@@ -186,7 +187,7 @@ impl Stage<'_> {
     }
 
     fn wants(&self, event: &Event) -> bool {
-        self.plugin.manifest.consumes.matches(event.event_type.as_str())
+        self.manifest.consumes.matches(event.event_type.as_str())
     }
 
     fn reducer(&self) -> Reducer {
@@ -199,12 +200,7 @@ impl Stage<'_> {
     }
 
     fn identity(&self) -> Identity {
-        Identity {
-            tenant: TenantName::from_checked("test"),
-            stream: self.case.stream.clone(),
-            slug: self.case.slug.clone(),
-            digest: self.plugin.digest,
-        }
+        self.case.identity(self.plugin.digest)
     }
 }
 
