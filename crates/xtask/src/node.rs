@@ -43,7 +43,7 @@ fn install(project: &Path) -> Result<()> {
     }
     run::step(format_args!("installing the npm packages of {}", project.display()));
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(project);
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(project);
     run::run(&mut npm).context("installing npm packages")?;
     Ok(std::fs::write(installed, lock)?)
 }
