@@ -43,7 +43,9 @@ fn install(project: &Path) -> Result<()> {
     }
     run::step(format_args!("installing the npm packages of {}", project.display()));
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(project);
+    // Not `ci`: componentize-qjs names a package for a platform that was never published, which `ci` misses in any lock. `install` takes
+    // what the lock pins as well.
+    npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(project);
     run::run(&mut npm).context("installing npm packages")?;
     Ok(std::fs::write(installed, lock)?)
 }
