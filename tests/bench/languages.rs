@@ -37,8 +37,11 @@ fn row(language: &str, path: &Path) -> String {
     let began = Instant::now();
     let component = sandbox.load(&bytes, &Quotas::default()).unwrap();
     let compile = began.elapsed();
-    let processor =
-        Processor { initial: component.describe(None, JsonObject::empty(), &Quotas::default()).unwrap().initial_state, component, digest: Digest::of(&bytes) };
+    let processor = Processor {
+        initial: component.describe(None, JsonObject::empty(), &Quotas::default()).unwrap().initial_state,
+        component,
+        digest: Digest::of(&bytes),
+    };
     let (warm, fuel) = processor.warm_reduce();
     format!(
         "| {language} | {} | {} | {} | {} | {} | {} | {} | {} |",

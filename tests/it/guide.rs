@@ -37,8 +37,11 @@ fn run(page: &str, count: usize) {
     assert_eq!(commands.len(), count, "{page}: {commands:#?}");
     let bin = Path::new(env!("CARGO_BIN_EXE_pelton")).parent().unwrap().display().to_string();
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
+    let folder = tempfile::tempdir().unwrap();
     for (command, code) in commands {
-        let output = Command::new("sh").args(["-c", &command]).env("PATH", &path).env("PELTON_URL", &server.base).output().unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command]).current_dir(folder.path()).env("PATH", &path).env("PELTON_URL", &server.base);
+        let output = shell.envs(guest_environment()).output().unwrap();
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{page}: {command}\n{said}");
     }
@@ -70,9 +73,14 @@ fn secrets() {
 }
 
 #[test]
+fn plugins() {
+    run("plugins.md", 10);
+}
+
+#[test]
 fn every_page_is_run() {
     let pages = std::fs::read_dir(repository().join("docs/guide")).unwrap();
     let mut names: Vec<_> = pages.map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["README.md", "events.md", "javascript.md", "schedules.md", "secrets.md", "subscriptions.md"]);
+    assert_eq!(names, ["README.md", "events.md", "javascript.md", "plugins.md", "schedules.md", "secrets.md", "subscriptions.md"]);
 }

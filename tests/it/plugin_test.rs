@@ -1,6 +1,8 @@
 //! `pelton plugin test`: a component on files of events, without a server.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
 
@@ -134,4 +136,39 @@ fn a_file_that_is_no_test_is_told_why() {
         assert!(said.contains(part), "without {part:?}: {said}");
     }
     assert!(text(&run(folder.path(), "ping-pong", &[]), 2).contains("name a file of events"));
+}
+
+#[test]
+fn http_leaves_a_test_only_where_it_is_let_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.json"), json!([{ "type": "fetch", "payload": { "url": format!("{url}/x") } }]).to_string()).unwrap();
+    let fetched = |args: &[&str]| {
+        let output = run(folder.path(), "http-client", &[&["a.json", "--json"], args].concat());
+        let report: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        report["steps"][0].clone()
+    };
+    let step = fetched(&[]);
+    assert_eq!(step["appends"][0]["payload"]["case"], "denied", "{step:#}");
+    assert!(step["log"].to_string().contains(&format!("--allow-http {url}")), "{step:#}");
+
+    let server = std::thread::spawn(move || {
+        let mut asked = listener.accept().unwrap().0;
+        let mut line = String::new();
+        BufReader::new(&asked).read_line(&mut line).unwrap();
+        asked.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi").unwrap();
+        line
+    });
+    let step = fetched(&["--allow-http", &url]);
+    assert_eq!(step["appends"][0]["payload"]["body"], "hi", "{step:#}");
+    assert!(server.join().unwrap().starts_with("GET /x "));
+}
+
+#[test]
+fn a_test_has_the_environment_that_its_file_gives() {
+    let events = json!([{ "type": "show-env", "payload": { "name": "A" } }]);
+    let report = report_on("http-client", &json!({ "environment": { "A": "1" }, "events": events }));
+    assert_eq!(report["steps"][0]["appends"][0]["payload"], json!({ "name": "A", "value": "1" }));
 }

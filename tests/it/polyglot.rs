@@ -8,10 +8,10 @@ use crate::support::*;
 fn check(plugin: &str) {
     let mut server = Server::start();
     server.deploy("/room", "answers", plugin, json!({}));
-    server.append("/room", json!({ "type": "ping", "payload": { "message": "hé 🦀" } }));
+    server.append("/room", &json!({ "type": "ping", "payload": { "message": "hé 🦀" } }));
     server.settled("/room");
     server.kill_and_start_again();
-    server.append("/room", event("ping"));
+    server.append("/room", &event("ping"));
     let state = server.settled("/room");
 
     assert_eq!(state["processors"]["answers"]["state"], json!({ "count": 2, "last": null }), "{state:#}");

@@ -136,7 +136,7 @@ fn spawn(dir: &Path, args: &[String]) -> (Child, Receiver<String>, String) {
         .arg(dir.join("data"))
         .args(args)
         // What one test has compiled no other compiles again.
-        .env("PELTON_COMPILE_CACHE", repository().join("target/test-compiled"))
+        .env("PELTON_COMPILE_CACHE", compiled())
         // Tests reach servers of their own only.
         .env("SSL_CERT_FILE", repository().join("tests/tls/authority.pem"))
         .env("RUST_BACKTRACE", "1")
@@ -489,11 +489,15 @@ pub fn plugin(name: &str) -> Vec<u8> {
 pub fn pelton(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pelton"));
     command.args(args).current_dir(folder).env_remove("NO_COLOR").stdin(Stdio::null());
-    command.envs(guest_environment()).env("PELTON_COMPILE_CACHE", repository().join("target/tmp/compiled"));
+    command.envs(guest_environment());
     command
 }
 
-/// The environment in which cargo compiles guests.
+fn compiled() -> PathBuf {
+    repository().join("target/test-compiled")
+}
+
+/// The environment in which cargo compiles guests, and in which what one test has compiled no other compiles again.
 pub fn guest_environment() -> Vec<(String, String)> {
     let path = repository().join("target/guest-toolchain/environment");
     let lines =
@@ -502,6 +506,9 @@ pub fn guest_environment() -> Vec<(String, String)> {
     let target = repository().join("target/guest").display().to_string();
     let mut variables: Vec<_> = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     variables.push(("CARGO_TARGET_DIR".to_owned(), target));
+    // `cargo xtask plugins` has fetched what projects need.
+    variables.push(("CARGO_NET_OFFLINE".to_owned(), "true".to_owned()));
+    variables.push(("PELTON_COMPILE_CACHE".to_owned(), compiled().display().to_string()));
     variables
 }
 

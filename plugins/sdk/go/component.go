@@ -27,11 +27,11 @@ func (c component[S]) Describe() string {
 		Description  string   `json:"description,omitempty"`
 		Consumes     []string `json:"consumes,omitzero"`
 		Emits        []string `json:"emits,omitzero"`
-		InitialState S        `json:"initialState"`
 		StateVersion int      `json:"stateVersion"`
+		InitialState S        `json:"initialState"`
 	}{
 		manifest.Name, manifest.Version, manifest.Description, manifest.Consumes, manifest.Emits,
-		c.processor.InitialState, max(manifest.StateVersion, 1),
+		max(manifest.StateVersion, 1), c.processor.InitialState,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("the initial state does not become JSON: %v", err))

@@ -29,7 +29,7 @@ func does(
 
 func TestAManifestSaysWhatWasGivenAndNoMore(t *testing.T) {
 	bare := pelton.Processor[counted]{Manifest: pelton.Manifest{Name: "bare"}}.Component().Describe()
-	if bare != `{"name":"bare","initialState":{"count":0,"last":null},"stateVersion":1}` {
+	if bare != `{"name":"bare","stateVersion":1,"initialState":{"count":0,"last":null}}` {
 		t.Error(bare)
 	}
 	full := pelton.Processor[map[string]int]{
@@ -38,7 +38,7 @@ func TestAManifestSaysWhatWasGivenAndNoMore(t *testing.T) {
 		},
 		InitialState: map[string]int{"b": 1, "a": 2},
 	}.Component().Describe()
-	if full != `{"name":"n","version":"1","description":"a < b","consumes":["a/*"],"emits":[],"initialState":{"a":2,"b":1},"stateVersion":3}` {
+	if full != `{"name":"n","version":"1","description":"a < b","consumes":["a/*"],"emits":[],"stateVersion":3,"initialState":{"a":2,"b":1}}` {
 		t.Error(full)
 	}
 }

@@ -35,7 +35,8 @@ pub fn template(language: &Language) -> Vec<(&'static str, &'static [u8])> {
 
 /// What an SDK has for its own sake: templates, and its tests.
 fn is_internal(path: &str) -> bool {
-    ["template", "test"].iter().any(|start| path.starts_with(start) && path.contains('/'))
+    let folder = path.split_once('/').map_or("", |(folder, _)| folder);
+    matches!(folder, "test" | "tests") || folder.starts_with("template") || folder.starts_with("test-")
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), Failure> {

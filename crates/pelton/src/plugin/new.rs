@@ -21,9 +21,11 @@ pub struct Options {
     into: PathBuf,
 }
 
+/// What a name looks like where it stands.
+type Form = fn(&str) -> String;
+
 /// The template's own name. The files of a template are valid in their language, so that they can be read and formatted where they are.
-const PLACEHOLDERS: [(&str, fn(&str) -> String); 3] =
-    [("plugin-name", str::to_owned), ("plugin_name", snake_case), ("PluginName", pascal_case)];
+const PLACEHOLDERS: [(&str, Form); 3] = [("plugin-name", str::to_owned), ("plugin_name", snake_case), ("PluginName", pascal_case)];
 
 pub fn run(options: &Options) -> Result<(), Failure> {
     let language = options.lang.language();

@@ -51,6 +51,25 @@ type Elapsed struct {
 	Last uint64 `json:"last"`
 }
 
+// AppendScheduled is the payload of what sets a timer.
+type AppendScheduled struct {
+	Slug     string   `json:"slug"`
+	Append   Timer    `json:"append"`
+	Schedule Schedule `json:"schedule"`
+}
+
+// Timer is the event that the host appends when it is time.
+type Timer struct {
+	Type    string  `json:"type"`
+	Payload Elapsed `json:"payload"`
+}
+
+// Schedule says when.
+type Schedule struct {
+	Kind string `json:"kind"`
+	At   string `json:"at"`
+}
+
 // Processor is what this component is.
 var Processor = pelton.Processor[State]{
 	Manifest: pelton.Manifest{
@@ -118,9 +137,9 @@ func afterAppend(ctx *pelton.EffectContext, event pelton.Event, state State) err
 	// Its input has just put it there.
 	burst := state.Open[len(state.Open)-1]
 	at := time.UnixMilli(min(event.CreatedAt.UnixMilli()+config.QuietSeconds*1000, burst.FirstAtMs+config.MaxSeconds*1000)).UTC()
-	return ctx.Append(pelton.NewEvent{Type: "stream/append-scheduled", Payload: map[string]any{
-		"slug":     fmt.Sprintf("%s-%d", ctx.Slug(), burst.First),
-		"append":   map[string]any{"type": "debounce/elapsed", "payload": Elapsed{burst.Key, burst.Last}},
-		"schedule": map[string]any{"kind": "once-at", "at": at.Format("2006-01-02T15:04:05.000Z")},
+	return ctx.Append(pelton.NewEvent{Type: "stream/append-scheduled", Payload: AppendScheduled{
+		Slug:     fmt.Sprintf("%s-%d", ctx.Slug(), burst.First),
+		Append:   Timer{Type: "debounce/elapsed", Payload: Elapsed{burst.Key, burst.Last}},
+		Schedule: Schedule{Kind: "once-at", At: at.Format("2006-01-02T15:04:05.000Z")},
 	}})
 }

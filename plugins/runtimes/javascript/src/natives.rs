@@ -1,9 +1,10 @@
 //! What the prelude asks of Rust: the functions of its `host`.
 
+use std::path::Path;
 use std::rc::Rc;
 
 use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsFunction, JsPromise};
-use boa_engine::{Context, JsArgs as _, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction, js_string};
+use boa_engine::{Context, JsArgs as _, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction, Source, js_string};
 use url::Url;
 
 use crate::events;
@@ -16,7 +17,7 @@ pub(crate) struct Data(pub Rc<Turns>);
 type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
 
 pub(crate) fn host(context: &mut Context) -> JsResult<JsObject> {
-    let functions: [(&str, Native); 14] = [
+    let functions: [(&str, Native); 15] = [
         ("log", log),
         ("world", world),
         ("now", now),
@@ -31,6 +32,7 @@ pub(crate) fn host(context: &mut Context) -> JsResult<JsObject> {
         ("read", read),
         ("close", close),
         ("append", append),
+        ("web", web),
     ];
     let host = JsObject::with_object_proto(context.intrinsics());
     for (name, function) in functions {
@@ -236,6 +238,11 @@ fn close(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVal
     let exchange = args.get_or_undefined(0).to_u32(context)?;
     turns(context)?.close(exchange);
     Ok(JsValue::undefined())
+}
+
+/// The function that makes what is left out of the prelude.
+fn web(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    context.eval(Source::from_bytes(include_str!("web.js")).with_path(Path::new("pelton:web")))
 }
 
 fn append(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {

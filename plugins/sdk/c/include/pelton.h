@@ -192,7 +192,7 @@ void pelton_put_text(pelton_writer *out, const char *key, pelton_text value);
 void pelton_put_bool(pelton_writer *out, const char *key, bool value);
 void pelton_put_u64(pelton_writer *out, const char *key, uint64_t value);
 void pelton_put_i64(pelton_writer *out, const char *key, int64_t value);
-/* The shortest digits that read as the same double. Infinities and NaN are not JSON: what is written then is absent. */
+/* Digits that read as the same double, as few as 15 where these will do. Infinities and NaN are not JSON: what is written then is absent. */
 void pelton_put_double(pelton_writer *out, const char *key, double value);
 /* A value as it stands. Where it is absent: null at the top and in an array, and no member in an object. */
 void pelton_put_json(pelton_writer *out, const char *key, pelton_json value);

@@ -148,7 +148,8 @@ static bool handle(
     return wasi_http_outgoing_handler_handle(outgoing, has_options ? &options : NULL, future, &error) || failed(&error);
 }
 
-static bool send(wasi_http_types_own_outgoing_body_t body, pelton_text bytes) {
+/* A connection that takes no more has ended, or has been answered before all was sent; the future knows which. */
+static void send(wasi_http_types_own_outgoing_body_t body, pelton_text bytes) {
     bool ok = true;
     if (bytes.size) {
         wasi_http_types_own_output_stream_t stream;
@@ -157,17 +158,17 @@ static bool send(wasi_http_types_own_outgoing_body_t body, pelton_text bytes) {
         /* As much as wasi:io takes at once. */
         for (size_t at = 0; ok && at < bytes.size; at += 4096) {
             bindings_list_u8_t chunk = {(uint8_t *)bytes.at + at, bytes.size - at < 4096 ? bytes.size - at : 4096};
-            ok = wasi_io_streams_method_output_stream_blocking_write_and_flush(wasi_io_streams_borrow_output_stream(stream), &chunk, &error) ||
-                 stream_failed(&error);
+            ok = wasi_io_streams_method_output_stream_blocking_write_and_flush(wasi_io_streams_borrow_output_stream(stream), &chunk, &error);
+            if (!ok) wasi_io_streams_stream_error_free(&error);
         }
         wasi_io_streams_output_stream_drop_own(stream);
     }
+    wasi_http_types_error_code_t error;
     if (!ok) {
         wasi_http_types_outgoing_body_drop_own(body);
-        return false;
+    } else if (!wasi_http_types_static_outgoing_body_finish(body, NULL, &error)) {
+        wasi_http_types_error_code_free(&error);
     }
-    wasi_http_types_error_code_t error;
-    return wasi_http_types_static_outgoing_body_finish(body, NULL, &error) || failed(&error);
 }
 
 static bool await(wasi_http_types_borrow_future_incoming_response_t future, wasi_http_types_own_incoming_response_t *incoming) {
@@ -240,7 +241,8 @@ bool pelton_fetch(const pelton_request *request, pelton_response *response) {
         return false;
     }
     wasi_http_types_own_incoming_response_t incoming;
-    bool ok = send(body, request->body) && await(wasi_http_types_borrow_future_incoming_response(future), &incoming);
+    send(body, request->body);
+    bool ok = await(wasi_http_types_borrow_future_incoming_response(future), &incoming);
     wasi_http_types_future_incoming_response_drop_own(future);
     if (!ok) return false;
     wasi_http_types_borrow_incoming_response_t head = wasi_http_types_borrow_incoming_response(incoming);

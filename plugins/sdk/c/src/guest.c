@@ -104,9 +104,9 @@ void exports_pelton_processor_processor_describe(bindings_string_t *ret) {
     if (this->description) pelton_put_text(&out, "description", pelton_text_of(this->description));
     put_list(&out, "consumes", this->consumes);
     put_list(&out, "emits", this->emits);
+    pelton_put_u64(&out, "stateVersion", this->state_version ? this->state_version : 1);
     pelton_text initial = pelton_text_of(this->initial_state ? this->initial_state : "{}");
     pelton_put_json(&out, "initialState", (pelton_json){initial.at, initial.size});
-    pelton_put_u64(&out, "stateVersion", this->state_version ? this->state_version : 1);
     pelton_end(&out);
     pelton_json json = pelton_written(&out);
     give(ret, (pelton_text){json.at, json.size});

@@ -121,7 +121,7 @@ static void what_is_written_has_its_commas(void) {
                                    "\"j\":[1.50],\"o\":{}}"));
 }
 
-static void doubles_have_the_shortest_digits_that_read_the_same(void) {
+static void doubles_have_digits_that_read_the_same(void) {
     const struct {
         double value;
         const char *text;
@@ -172,7 +172,7 @@ int main(void) {
     numbers_are_read_where_they_fit();
     text_that_is_no_json_is_not_read_past_its_end();
     what_is_written_has_its_commas();
-    doubles_have_the_shortest_digits_that_read_the_same();
+    doubles_have_digits_that_read_the_same();
     what_is_not_one_value_is_not_written();
     memory_is_zeroed_and_lasts_as_long_as_the_call();
     return failures > 0;

@@ -1,7 +1,7 @@
 // Between the exports of the contract, which speak JSON text, and a processor's definition.
 
 import { EffectContext, ReduceContext } from "./context.js";
-import { explain, ProcessorError } from "./errors.js";
+import { explain } from "./errors.js";
 import { Event } from "./event.js";
 import { parseJson, stringifyJson } from "./json.js";
 
@@ -65,15 +65,9 @@ export function caught(call) {
  * @param {ReduceContext} context
  */
 function fold(definition, state, event, context) {
-  try {
-    const folded = definition.reduce(state, event, context);
-    if (typeof folded?.then === "function") throw new TypeError("reduce returned a promise; it has to return the state");
-    return folded === undefined ? state : folded;
-  } catch (error) {
-    // A call can hold many events; the error says at which one it stopped.
-    if (error instanceof ProcessorError) throw error;
-    throw new ProcessorError(`${event}: ${explain(error)}`);
-  }
+  const folded = definition.reduce(state, event, context);
+  if (typeof folded?.then === "function") throw new TypeError("reduce returned a promise; it has to return the state");
+  return folded === undefined ? state : folded;
 }
 
 /** @param {any} definition */

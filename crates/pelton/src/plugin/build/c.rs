@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use super::{Build, encode, preview1, tool};
 use crate::cli::Failure;
 
-/// What every compiler is told. The stack comes first in memory, so that one that overflows traps.
-const FLAGS: &[&str] = &["-mexec-model=reactor", "-Os", "-s", "-Wl,--stack-first", "-Wl,-z,stack-size=131072"];
+/// What every compiler is told.
+const FLAGS: &[&str] = &["-mexec-model=reactor", "-Os", "-s", "-Wl,-z,stack-size=131072"];
 
 /// A project in C has no name but its folder's.
 pub fn name(_compile_flags: &str) -> Option<String> {
@@ -23,21 +24,35 @@ pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
     }
     // As the compiler shall name them when it finds fault with one.
     let sources = sources.iter().map(|source| source.strip_prefix(root).unwrap_or(source));
-    let made = build.scratch()?;
-    // The library apart, for its warnings are not the author's and the author's flags are not for it.
-    let sdk = build.sdk();
-    let library = [c_files(&sdk.join("src"))?, c_files(&sdk.join("bindings"))?].concat();
-    let mut compile = compiler.command();
-    compile.args(["-std=c11", "-Os", "-w", "-c"]).arg("-I").arg(sdk.join("include")).arg("-I").arg(sdk.join("bindings"));
-    build.run(compile.args(&library).current_dir(&made))?;
-    let objects = library.iter().filter_map(|source| Some(made.join(source.file_name()?).with_extension("o")));
-    let output = made.join("core.wasm");
+    let objects = library(build, &compiler)?;
+    let output = build.scratch()?.join("core.wasm");
     let mut link = compiler.command();
-    link.args(FLAGS).args(flags(root)?).args(sources).args(objects).arg(sdk.join("bindings/bindings_component_type.o"));
+    link.args(compiler.link).args(FLAGS).args(flags(root)?).args(sources).args(objects);
+    link.arg(build.sdk().join("bindings/bindings_component_type.o"));
     let said = build.run(link.arg("-o").arg(&output))?;
     tool::pass_on(&said.stderr);
     let module = std::fs::read(&output).map_err(|error| Failure::new(1, format!("{}: {error}", output.display())))?;
     encode(&module, &[(preview1::NAME, &preview1::adapter(build)?)])
+}
+
+/// The objects of the SDK. Apart from the project's, for its warnings are not the author's and the author's flags are not for it.
+fn library(build: &Build<'_>, compiler: &Compiler) -> Result<Vec<PathBuf>, Failure> {
+    let sdk = build.sdk();
+    let [sources, headers, bindings] = ["src", "include", "bindings"].map(|folder| sdk.join(folder));
+    let folder = build.scratch()?.join(compiler.name);
+    std::fs::create_dir_all(&folder).map_err(|error| Failure::new(1, format!("{}: {error}", folder.display())))?;
+    let newest = [&sources, &headers, &bindings].into_iter().flat_map(|folder| files(folder)).filter_map(|file| time(&file)).max();
+    let mut objects = Vec::new();
+    for source in [c_files(&sources)?, c_files(&bindings)?].concat() {
+        let object = folder.join(source.with_extension("o").file_name().unwrap_or_default());
+        if time(&object) <= newest {
+            let mut compile = compiler.command();
+            compile.args(["-std=c11", "-Os", "-w", "-c"]).arg(&source).arg("-I").arg(&headers).arg("-I").arg(&bindings);
+            build.run(compile.arg("-o").arg(&object))?;
+        }
+        objects.push(object);
+    }
+    Ok(objects)
 }
 
 /// The project file, as clang's own tools read it: a flag a line.
@@ -49,38 +64,52 @@ fn flags(root: &Path) -> Result<Vec<String>, Failure> {
 
 /// The files `*.c` of a folder, in an order that does not change.
 fn c_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let entries = std::fs::read_dir(folder).map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))?;
-    let mut files: Vec<_> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "c")).collect();
+    if !folder.is_dir() {
+        return Err(Failure::usage(format!("{}: there is no such folder", folder.display())));
+    }
+    let mut files: Vec<_> = files(folder).into_iter().filter(|path| path.extension().is_some_and(|end| end == "c")).collect();
     files.sort();
     Ok(files)
 }
 
+fn files(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// When a file was last written; `None`, which is before all, where it is not there.
+fn time(file: &Path) -> Option<SystemTime> {
+    file.metadata().and_then(|metadata| metadata.modified()).ok()
+}
+
 /// A compiler that has a C library for WebAssembly.
 struct Compiler {
+    /// Objects of one are not for another.
+    name: &'static str,
     program: PathBuf,
     arguments: &'static [&'static str],
+    /// What else it is told to link.
+    link: &'static [&'static str],
 }
 
 impl Compiler {
     /// WASI_SDK_PATH is meant for this; zig has all it needs; a clang needs packages beside it.
     fn find(root: &Path) -> Result<Self, Failure> {
-        const CLANG: &[&str] = &["--target=wasm32-wasi"];
-        const ZIG: &[&str] = &["cc", "--target=wasm32-wasi"];
+        let zig = |program| Self { name: "zig", program, arguments: &["cc", "--target=wasm32-wasi"], link: &[] };
+        // The stack first in memory, so that one that overflows traps. Zig does so unasked.
+        let clang = |program| Self { name: "clang", program, arguments: &["--target=wasm32-wasi"], link: &["-Wl,--stack-first"] };
         if let Some(sdk) = std::env::var_os("WASI_SDK_PATH") {
             let program = PathBuf::from(sdk).join("bin/clang");
             if !program.is_file() {
                 return Err(Failure::usage(format!("WASI_SDK_PATH: there is no {}", program.display())));
             }
-            return Ok(Self { program, arguments: CLANG });
+            return Ok(clang(program));
         }
-        let zig = || ["zig", "python-zig"].into_iter().find_map(|name| tool::in_venv_or_on_path(root, name));
-        if let Some(program) = zig() {
-            return Ok(Self { program, arguments: ZIG });
+        if let Some(program) = ["zig", "python-zig"].into_iter().find_map(|name| tool::in_venv_or_on_path(root, name)) {
+            return Ok(zig(program));
         }
         let has_library = Path::new("/usr/lib/wasm32-wasi/libc.a").is_file();
-        let clang = ["clang-19", "clang"].into_iter().find_map(tool::on_path).filter(|_| has_library);
-        clang.map(|program| Self { program, arguments: CLANG }).ok_or_else(|| {
+        let program = ["clang-19", "clang"].into_iter().find_map(tool::on_path).filter(|_| has_library);
+        program.map(clang).ok_or_else(|| {
             Failure::new(
                 1,
                 "there is no C compiler for WebAssembly; install one of\n  \

@@ -78,6 +78,6 @@ mod tests {
     fn a_package_file_that_is_no_json_says_where() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("package.json"), "{").unwrap();
-        assert!(declared(folder.path()).unwrap_err().to_string().contains("package.json: EOF"));
+        assert!(declared(folder.path()).unwrap_err().message.contains("package.json: EOF"));
     }
 }

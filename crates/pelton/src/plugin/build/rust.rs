@@ -20,10 +20,7 @@ pub fn name(cargo_toml: &str) -> Option<String> {
 pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
     let cargo = program("CARGO", "cargo");
     if tool::on_path(&cargo).is_none() && !Path::new(&cargo).is_file() {
-        return Err(Failure::new(
-            1,
-            "cargo is not installed; Rust comes from https://rustup.rs, or from your distribution (Debian: apt install rustup)",
-        ));
+        return Err(Failure::new(1, "cargo is not installed; https://rustup.rs installs Rust"));
     }
     check_target()?;
     let mut command = Command::new(&cargo);
@@ -85,15 +82,12 @@ fn check_target() -> Result<(), Failure> {
 /// The WebAssembly that cargo has made of this project, and what the compiler said of it.
 fn read_messages(stdout: &[u8], root: &Path) -> (Option<PathBuf>, String) {
     #[derive(Deserialize)]
-    #[serde(tag = "reason", rename_all = "kebab-case")]
+    #[serde(tag = "reason")]
     enum Message {
-        CompilerArtifact {
-            manifest_path: PathBuf,
-            filenames: Vec<PathBuf>,
-        },
-        CompilerMessage {
-            message: Diagnostic,
-        },
+        #[serde(rename = "compiler-artifact")]
+        Made { manifest_path: PathBuf, filenames: Vec<PathBuf> },
+        #[serde(rename = "compiler-message")]
+        Said { message: Diagnostic },
         #[serde(other)]
         Other,
     }
@@ -104,11 +98,11 @@ fn read_messages(stdout: &[u8], root: &Path) -> (Option<PathBuf>, String) {
     let (mut module, mut diagnostics) = (None, String::new());
     for line in stdout.split(|byte| *byte == b'\n') {
         match serde_json::from_slice(line) {
-            Ok(Message::CompilerArtifact { manifest_path, filenames }) if manifest_path.parent() == Some(root) => {
+            Ok(Message::Made { manifest_path, filenames }) if manifest_path.parent() == Some(root) => {
                 let wasm = filenames.into_iter().find(|file| file.extension().is_some_and(|extension| extension == "wasm"));
                 module = wasm.or(module);
             }
-            Ok(Message::CompilerMessage { message }) => diagnostics.push_str(&message.rendered.unwrap_or_default()),
+            Ok(Message::Said { message }) => diagnostics.push_str(&message.rendered.unwrap_or_default()),
             _ => {}
         }
     }

@@ -28,6 +28,8 @@ export default defineProcessor<Pings, { ping: Ping }, { pong: Pong }>({
   consumes: ["ping"],
   emits: ["pong"],
   initialState: { count: 0, last: null },
+  // A message may hold an integer of any size.
+  bigints: true,
 
   reduce({ count }, { payload }) {
     return { count: count + 1, last: payload.message ?? null };

@@ -29,15 +29,10 @@ func Do(request Request) (*Response, error) {
 	}
 	future := sent.Ok()
 	defer future.Drop()
-	if err := send(body, request.Body); err != nil {
-		// The host knows better why the connection takes no more.
-		if answer := future.Get(); answer.IsSome() {
-			if result := answer.Some().Ok(); result.IsErr() {
-				return nil, errorOf(result.Err())
-			}
-		}
+	if err := send(body, request.Body); err != nil && !errors.Is(err, errNotTaken) {
 		return nil, err
 	}
+	// A connection that takes no more has ended, or has been answered before all was sent; the future knows which.
 	result := await(future)
 	if result.IsErr() {
 		return nil, errorOf(result.Err())
@@ -81,6 +76,9 @@ func options(request Request) wit_types.Option[*wasi_http_types.RequestOptions] 
 	return wit_types.Some(options)
 }
 
+// errNotTaken is why sending ends before the end.
+var errNotTaken = errors.New("the connection takes no more")
+
 func send(body *wasi_http_types.OutgoingBody, from io.Reader) error {
 	if from != nil {
 		stream := body.Write().Ok()
@@ -92,7 +90,7 @@ func send(body *wasi_http_types.OutgoingBody, from io.Reader) error {
 		}
 	}
 	if result := wasi_http_types.OutgoingBodyFinish(body, wit_types.None[*wasi_http_types.Fields]()); result.IsErr() {
-		return errorOf(result.Err())
+		return fmt.Errorf("%w: %w", errNotTaken, errorOf(result.Err()))
 	}
 	return nil
 }
@@ -104,7 +102,7 @@ func write(stream *wasi_io_streams.OutputStream, from io.Reader) error {
 		n, err := from.Read(chunk[:])
 		if n > 0 {
 			if result := stream.BlockingWriteAndFlush(chunk[:n]); result.IsErr() {
-				return streamError("sending the request", result.Err())
+				return fmt.Errorf("%w: %w", errNotTaken, streamError(result.Err()))
 			}
 		}
 		if err == io.EOF {
@@ -167,7 +165,7 @@ func (b *body) Read(to []byte) (int, error) {
 		if result.IsErr() {
 			b.err = io.EOF
 			if result.Err().Tag() != wasi_io_streams.StreamErrorClosed {
-				b.err = streamError("reading the response", result.Err())
+				b.err = fmt.Errorf("reading the response: %w", streamError(result.Err()))
 			}
 			b.release()
 		} else {
@@ -203,16 +201,16 @@ func (b *body) release() {
 	}
 }
 
-func streamError(doing string, err wasi_io_streams.StreamError) error {
+func streamError(err wasi_io_streams.StreamError) error {
 	if err.Tag() == wasi_io_streams.StreamErrorClosed {
-		return fmt.Errorf("%s: the connection is closed", doing)
+		return errors.New("the connection is closed")
 	}
 	failed := err.LastOperationFailed()
 	defer failed.Drop()
 	if code := wasi_http_types.HttpErrorCode(failed); code.IsSome() {
-		return fmt.Errorf("%s: %w", doing, errorOf(code.Some()))
+		return errorOf(code.Some())
 	}
-	return fmt.Errorf("%s: %s", doing, failed.ToDebugString())
+	return errors.New(failed.ToDebugString())
 }
 
 // names are the cases of wasi:http's error-code, in its order.
