@@ -41,9 +41,9 @@ fn install(build: &Build<'_>) -> Result<(), Failure> {
     if declared(root)?.iter().all(|package| tool::upward(root, &format!("node_modules/{package}/package.json")).is_some()) {
         return Ok(());
     }
-    let is_locked = root.join("package-lock.json").is_file();
+    // Not `npm ci`, to which a lock file is incomplete where a package for some other machine was never published. What a lock file pins is what comes.
     let mut command = Command::new(program("npm")?);
-    command.arg(if is_locked { "ci" } else { "install" }).args(["--no-audit", "--no-fund", "--loglevel=error"]);
+    command.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]);
     build.run(&mut command).map(drop)
 }
 
