@@ -27,6 +27,7 @@ mod idempotency;
 mod openapi;
 mod parked;
 mod plugin_build;
+mod plugin_go_c;
 mod plugin_run;
 mod plugin_test;
 mod polyglot;
