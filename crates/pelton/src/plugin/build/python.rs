@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pelton_model::Digest;
+
 use super::{Build, World, tool};
 use crate::cli::Failure;
 
@@ -28,26 +30,33 @@ pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
     install(build, &project, &componentize, &scratch)?;
     bindings(build, &componentize, &scratch)?;
 
-    // componentize-py names them /0, /1 and so on.
-    let folders = [project.source.clone(), build.sdk(), scratch.packages.clone(), scratch.entry.clone()];
+    // Each build makes other bytes of the same sources, which a host would have to compile again.
     let output = build.scratch()?.join("component.wasm");
-    let mut command = componentize.command(&scratch);
-    command.arg("-d").arg(build.wit()).args(["-w", World::Wasi.name(), "componentize"]);
+    let (stamp, sources) = (output.with_extension("sources"), fingerprint(build, &project, &scratch)?);
+    if output.is_file() && fs::read_to_string(&stamp).is_ok_and(|built| built == sources) {
+        return fs::read(&output).map_err(|error| failure(&output, &error));
+    }
+
+    // componentize-py names them /0, /1 and so on, and is run in the project's folder.
+    let root = &build.project.root;
+    let folders = [&project.source, &build.sdk(), &scratch.packages, &scratch.entry].map(|folder| within(root, folder));
+    let mut command = componentize.command(build, &scratch, "componentize");
     for folder in &folders {
         command.arg("-p").arg(folder);
     }
-    command.args([ENTRY, "-o"]).arg(&output);
+    command.args([ENTRY, "-o"]).arg(within(root, &output));
     let ended = build.try_run(&mut command)?;
     if !ended.success {
         let printed = String::from_utf8_lossy(&ended.said.stderr);
-        let Some(said) = Said::read(&printed, &folders, &build.project.root, &project.file(&build.project.root)) else {
+        let Some(said) = Said::read(&printed, &folders[0], &project.file(root)) else {
             tool::pass_on(printed.as_bytes());
             return Err(tool::failed(&command, &ended));
         };
         tool::pass_on(said.trace.as_bytes());
         return Err(Failure::new(1, said.error));
     }
-    read(&output)
+    fs::write(&stamp, sources).map_err(|error| failure(&stamp, &error))?;
+    fs::read(&output).map_err(|error| failure(&output, &error))
 }
 
 /// What pyproject.toml says of a processor.
@@ -95,7 +104,7 @@ impl Settings {
         let path = self.source.join(self.module.replace('.', "/"));
         let file = path.with_extension("py");
         let file = if file.is_file() { file } else { path.join("__init__.py") };
-        file.strip_prefix(root).unwrap_or(&file).display().to_string()
+        within(root, &file).display().to_string()
     }
 }
 
@@ -148,9 +157,11 @@ impl Scratch {
 struct ComponentizePy(PathBuf);
 
 impl ComponentizePy {
-    fn command(&self, scratch: &Scratch) -> Command {
+    /// One of its commands, for the world that the SDK is made for.
+    fn command(&self, build: &Build<'_>, scratch: &Scratch, name: &str) -> Command {
         let mut command = Command::new(&self.0);
-        command.arg("-q").env("VIRTUAL_ENV", &scratch.environment).env_remove("PYTHONPATH");
+        command.env("VIRTUAL_ENV", &scratch.environment).env_remove("PYTHONPATH");
+        command.args(["-q", "-w", World::Wasi.name(), "-d"]).arg(within(&build.project.root, &build.wit())).arg(name);
         command
     }
 
@@ -220,12 +231,44 @@ fn install(build: &Build<'_>, project: &Settings, componentize: &ComponentizePy,
 
 /// The types of what componentize-py generates, for an editor that looks into the SDK.
 fn bindings(build: &Build<'_>, componentize: &ComponentizePy, scratch: &Scratch) -> Result<(), Failure> {
+    let time = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    if time(&scratch.bindings).is_some_and(|made| time(&build.wit().join("processor.wit")).is_some_and(|changed| changed <= made)) {
+        return Ok(());
+    }
     if scratch.bindings.exists() {
         fs::remove_dir_all(&scratch.bindings).map_err(|error| failure(&scratch.bindings, &error))?;
     }
-    let mut command = componentize.command(scratch);
-    command.arg("-d").arg(build.wit()).args(["-w", World::Wasi.name(), "bindings"]).arg(&scratch.bindings);
-    build.run(&mut command).map(drop)
+    let mut command = componentize.command(build, scratch, "bindings");
+    build.run(command.arg(within(&build.project.root, &scratch.bindings))).map(drop)
+}
+
+/// What a component is made of, in short: names and contents of all files.
+fn fingerprint(build: &Build<'_>, project: &Settings, scratch: &Scratch) -> Result<String, Failure> {
+    let mut all = format!("{VERSION} {}\n", project.module).into_bytes();
+    for folder in [&project.source, &build.sdk(), &build.wit(), &scratch.packages] {
+        gather(folder, &mut all).map_err(|error| failure(folder, &error))?;
+    }
+    Ok(Digest::of(&all).to_string())
+}
+
+/// Leaves out what is made, or is hidden: environments, and our own folder.
+fn gather(folder: &Path, all: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') || name == "__pycache__" || name == "build" {
+            continue;
+        }
+        if path.is_dir() {
+            gather(&path, all)?;
+        } else {
+            let bytes = fs::read(&path)?;
+            all.extend_from_slice(format!("\n{} {}\n", path.display(), bytes.len()).as_bytes());
+            all.extend_from_slice(&bytes);
+        }
+    }
+    Ok(())
 }
 
 /// What Python said of the author's module.
@@ -238,14 +281,15 @@ struct Said {
 }
 
 impl Said {
-    /// Reads what componentize-py printed; `None` where it was not Python that failed. `module` is where the fault is when no line is named.
-    fn read(printed: &str, folders: &[PathBuf], root: &Path, module: &str) -> Option<Self> {
+    /// Reads what componentize-py printed; `None` where it was not Python that failed. `source` is the author's folder and `module` the file
+    /// where the fault is when no line is named, both as seen from the project's folder.
+    fn read(printed: &str, source: &Path, module: &str) -> Option<Self> {
         let printed = printed.split_once("AssertionError: ")?.1;
         let printed = printed.split("\nCaused by:").next()?.trim_end();
         let (mut place, mut lines, mut is_shown) = (module.to_owned(), Vec::new(), true);
         for line in printed.lines() {
             if let Some(frame) = line.strip_prefix("  File \"/") {
-                let own = Self::place(frame, &folders[0], root);
+                let own = Self::place(frame, source);
                 is_shown = own.is_some();
                 if let Some((file, number)) = own {
                     let rest = frame.split_once("\", ").map_or("", |(_, rest)| rest);
@@ -266,15 +310,21 @@ impl Said {
     }
 
     /// File and line of a frame such as `0/processor.py", line 5, in <module>`, if it is in the author's folder, which is the first.
-    fn place(frame: &str, source: &Path, root: &Path) -> Option<(String, String)> {
+    fn place(frame: &str, source: &Path) -> Option<(String, String)> {
         let (file, rest) = frame.strip_prefix("0/")?.split_once("\", line ")?;
-        let file = source.strip_prefix(root).unwrap_or(source).join(file).display().to_string();
+        let file = source.join(file);
+        let file = file.strip_prefix(".").unwrap_or(&file).display().to_string();
         Some((file, rest.chars().take_while(char::is_ascii_digit).collect()))
     }
 }
 
-fn read(output: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(output).map_err(|error| failure(output, &error))
+/// A path as seen from the project's folder.
+fn within(root: &Path, path: &Path) -> PathBuf {
+    match path.strip_prefix(root) {
+        Ok(rest) if rest.as_os_str().is_empty() => PathBuf::from("."),
+        Ok(rest) => rest.to_owned(),
+        Err(_) => path.to_owned(),
+    }
 }
 
 fn failure(path: &Path, error: &std::io::Error) -> Failure {
@@ -286,8 +336,7 @@ mod tests {
     use super::*;
 
     fn said(printed: &str) -> Option<Said> {
-        let folders = ["/p/src", "/p/.pelton/sdk"].map(PathBuf::from);
-        Said::read(printed, &folders, Path::new("/p"), "src/processor.py")
+        Said::read(printed, Path::new("src"), "src/processor.py")
     }
 
     #[test]
@@ -353,5 +402,31 @@ mod tests {
             let message = settings(text, &[]).err().unwrap();
             assert!(message.starts_with(says), "{message}");
         }
+    }
+
+    #[test]
+    fn a_component_is_made_of_its_sources_and_not_of_what_was_made_on_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        };
+        let gathered = || {
+            let mut all = Vec::new();
+            gather(folder.path(), &mut all).unwrap();
+            all
+        };
+        put("shop/orders.py", "x = 1");
+        let before = gathered();
+        for made in ["shop/__pycache__/orders.pyc", ".venv/bin/python", ".pelton/made/a", "build/shop.wasm"] {
+            put(made, "made");
+        }
+        assert_eq!(gathered(), before);
+        put("shop/orders.py", "x = 2");
+        assert_ne!(gathered(), before);
+        put("shop/orders.py", "x = 1");
+        put("shop/more.py", "");
+        assert_ne!(gathered(), before);
     }
 }
