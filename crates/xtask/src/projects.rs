@@ -1,12 +1,13 @@
 //! Plugins in other languages than Rust: projects as a user has them, which `pelton plugin build` makes components of.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::cases::{Case, Difference, Report};
 use crate::{node, python, run};
@@ -31,6 +32,8 @@ pub struct Tools {
     pelton: PathBuf,
     /// Folders of programs.
     path: Vec<PathBuf>,
+    /// Why a toolchain is not there, by the SDK's folder.
+    missing: BTreeMap<&'static str, String>,
 }
 
 /// All projects, by name.
@@ -68,6 +71,9 @@ impl Project {
             eprintln!("    {:<24} {:>5} kB  (unchanged)", self.name, fs::metadata(&component)?.len().div_ceil(1000));
             return Ok(());
         }
+        if let Some(reason) = tools.missing.get(self.sdk) {
+            bail!("{reason}");
+        }
         run::step(format_args!("building {}", self.name));
         let built = run::read(tools.pelton()?.args(["--json", "plugin", "build"]).arg(&self.folder))?;
         let built: serde_json::Value = serde_json::from_str(&built).context("reading what `pelton plugin build` printed")?;
@@ -90,11 +96,20 @@ impl Project {
 }
 
 impl Tools {
-    /// Builds Pelton, and installs the toolchains of all languages.
+    /// Builds Pelton, and installs the toolchains of all languages. One that cannot be installed is missed only by projects in its languages.
     pub fn ensure() -> Result<Tools> {
-        node::ensure_node_tools()?;
-        let path = vec![python::ensure_python_tools()?];
-        Ok(Tools { pelton: pelton()?, path })
+        let mut missing = BTreeMap::new();
+        if let Err(error) = node::ensure_node_tools() {
+            missing.insert("js", format!("{error:#}"));
+        }
+        let path = match python::ensure_python_tools() {
+            Ok(programs) => vec![programs],
+            Err(error) => {
+                missing.extend(["python", "go", "c"].map(|sdk| (sdk, format!("{error:#}"))));
+                Vec::new()
+            }
+        };
+        Ok(Tools { pelton: pelton()?, path, missing })
     }
 
     /// A call of Pelton with all tools on its PATH. Compiled code is kept, for Python's takes ten seconds.
