@@ -153,7 +153,7 @@ mod tests {
             (r#"{"slug":"a"}"#, "found neither"),
             (r#"{"slug":"a","script":"","modules":{"b.js":""}}"#, "found both"),
             (r#"{"slug":"a","modules":{}}"#, "payload.modules: expected at least one"),
-            (r#"{"slug":"a","script":7}"#, "script"),
+            (r#"{"slug":"a","script":7}"#, "expected a string"),
             (r#"{"slug":"a","script":"","other":1}"#, "unknown field `other`"),
         ] {
             let error = DynamicWorkerConfigured::parse(&payload(text)).unwrap_err().to_string();

@@ -201,7 +201,7 @@ impl Runtime {
             let message = "reduce returned a promise; it has to return the state itself, and what takes time belongs in afterAppend";
             return Err(JsNativeError::typ().with_message(message).into());
         }
-        let text = self.tools.stringify.call(&JsValue::undefined(), &[next.clone()], context)?;
+        let text = self.tools.stringify.call(&JsValue::undefined(), std::slice::from_ref(&next), context)?;
         match text.as_string() {
             Some(text) => Ok(Some(text.to_std_string_lossy())),
             None => Err(JsNativeError::typ().with_message(format!("reduce returned {}, which is not JSON", next.display())).into()),
@@ -309,7 +309,7 @@ impl Runtime {
         let undefined = JsValue::undefined();
         let check = [value.clone(), JsString::from(path).into()];
         let result = self.tools.check_json.call(&undefined, &check, &mut self.context).and_then(|_| {
-            let text = self.tools.stringify.call(&undefined, &[value.clone()], &mut self.context)?;
+            let text = self.tools.stringify.call(&undefined, std::slice::from_ref(value), &mut self.context)?;
             Ok(text.to_string(&mut self.context)?.to_std_string_lossy())
         });
         result.map_err(|error| self.failure(error))
@@ -386,7 +386,7 @@ fn at_event(failure: Failure, function: &str, event: &Event) -> Failure {
 fn failure_of(error: JsError, inspect: &JsFunction, context: &mut Context) -> Failure {
     let plain = error.to_string();
     let shown = error.into_opaque(context).and_then(|value| {
-        let text = inspect.call(&JsValue::undefined(), &[value.clone()], context)?;
+        let text = inspect.call(&JsValue::undefined(), std::slice::from_ref(&value), context)?;
         let text = text.to_string(context)?.to_std_string_lossy();
         Ok(if value.is_object() { text } else { format!("{text} was thrown") })
     });

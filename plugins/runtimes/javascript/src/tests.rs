@@ -157,8 +157,7 @@ impl Loaded {
 fn value_of(expression: &str) -> Value {
     let mut loaded = effect(&format!("append({{ type: 'value', payload: {{ value: {expression} }} }})"));
     loaded.act().unwrap_or_else(|failure| panic!("{expression}: {failure}"));
-    let value = loaded.appended().remove(0).1["value"].take();
-    value
+    loaded.appended().remove(0).1["value"].take()
 }
 
 const PING_PONG: &str = "

@@ -153,7 +153,7 @@ impl Turns {
             }
             Poll::End | Poll::Pending => {
                 self.world.close(exchange);
-                resolvers.resolve.call(&undefined, &[undefined.clone()], context)
+                resolvers.resolve.call(&undefined, std::slice::from_ref(&undefined), context)
             }
         }
         .map(drop)
