@@ -48,7 +48,7 @@ impl Components {
 
     /// Compiles a component before somebody asks for it, and leaves it in the cache on disk. Blocking, and may take seconds.
     pub fn prepare(&self, digest: &Digest, bytes: &[u8], quotas: &Quotas) -> Result<(), Reason> {
-        self.alone(digest, || self.sandbox.load(bytes, quotas).map(drop).map_err(|error| error.reason()))
+        self.alone(digest, || self.sandbox.prepare(digest, bytes, quotas).map_err(|error| error.reason()))
     }
 
     fn alone<T>(&self, digest: &Digest, load: impl FnOnce() -> T) -> T {

@@ -90,6 +90,8 @@ const REAP_INTERVAL: Duration = Duration::from_secs(5);
 const DUE_SOON_MILLIS: u64 = 60_000;
 /// A tenant is opened this long before it has something to do, for it may take a while and is looked for only now and then.
 const WAKE_EARLY_MILLIS: u64 = 10_000;
+/// So long after its start does the daemon compile what it may need.
+const COMPILE_JAVASCRIPT_AFTER: Duration = Duration::from_secs(2);
 /// So many tenants are opened at once when the host starts, to take up what they left unfinished.
 const START_PARALLEL: usize = 4;
 
@@ -171,13 +173,17 @@ impl Engine {
         }
     }
 
-    /// On a thread of its own, so that nothing waits for it but the first program; a no-op where the code is in the cache already.
+    /// On a thread of its own, so that nothing waits for it but a program that comes sooner, and only after a while, since a daemon that has just
+    /// started has better things to do.
     fn compile_javascript(&self) -> std::io::Result<()> {
-        let Some(JavaScript { component, bytes }) = self.0.javascript.clone() else { return Ok(()) };
+        let Some(javascript) = self.0.javascript.clone() else { return Ok(()) };
         let (components, quotas) = (Arc::clone(&self.0.components), Arc::clone(&self.0.quotas));
-        let compile = move || match components.prepare(&component.digest, &bytes, &quotas) {
-            Ok(()) => tracing::debug!("the JavaScript runtime is compiled"),
-            Err(reason) => tracing::error!(reason = reason.message, "the JavaScript runtime cannot be used"),
+        let compile = move || {
+            std::thread::sleep(COMPILE_JAVASCRIPT_AFTER);
+            match components.prepare(&javascript.component().digest, javascript.bytes(), &quotas) {
+                Ok(()) => tracing::debug!("the JavaScript runtime is compiled"),
+                Err(reason) => tracing::error!(reason = reason.message, "the JavaScript runtime cannot be used"),
+            }
         };
         std::thread::Builder::new().name("pelton-javascript".to_owned()).spawn(compile).map(drop)
     }

@@ -1,7 +1,7 @@
 //! The component that runs JavaScript, as every tenant of this host gets it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use pelton_model::{Builtin, ComponentRef, Digest, DynamicWorkerConfigured, NewEvent};
 use pelton_store::{Component, Write};
@@ -10,14 +10,21 @@ use crate::AppendError;
 
 /// A runtime and its name. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct JavaScript {
-    pub component: ComponentRef,
-    pub bytes: Arc<[u8]>,
-}
+pub(crate) struct JavaScript(Arc<(Arc<[u8]>, OnceLock<ComponentRef>)>);
 
 impl JavaScript {
     pub fn new(bytes: Arc<[u8]>) -> Self {
-        Self { component: ComponentRef { digest: Digest::of(&bytes), size: Some(bytes.len() as u64) }, bytes }
+        Self(Arc::new((bytes, OnceLock::new())))
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.0
+    }
+
+    /// Digested when first asked for: most daemons start without anybody asking.
+    pub fn component(&self) -> &ComponentRef {
+        let (bytes, component) = &*self.0;
+        component.get_or_init(|| ComponentRef { digest: Digest::of(bytes), size: Some(bytes.len() as u64) })
     }
 }
 
@@ -47,11 +54,11 @@ impl TenantJavaScript {
         let mut is_needed = false;
         for event in write.appends.iter_mut().map(|append| &mut append.event).filter(|event| needs_runtime(event)) {
             let runtime = self.runtime.as_ref().ok_or(AppendError::NoJavaScriptRuntime)?;
-            DynamicWorkerConfigured::attach_runtime(event, &runtime.component);
+            DynamicWorkerConfigured::attach_runtime(event, runtime.component());
             is_needed = true;
         }
         if let Some(runtime) = self.runtime.as_ref().filter(|_| is_needed && !self.is_stored.load(Ordering::Acquire)) {
-            write.component = Some(Component { digest: runtime.component.digest, bytes: runtime.bytes.to_vec() });
+            write.component = Some(Component { digest: runtime.component().digest, bytes: runtime.bytes().to_vec() });
         }
         Ok(is_needed)
     }

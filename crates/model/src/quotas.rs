@@ -78,7 +78,7 @@ impl Default for Quotas {
             memory_bytes_max: 128 * MIB,
             table_elements_max: 20_000,
             core_instances_max: 40,
-            describe_fuel_max: 2_000_000_000,
+            describe_fuel_max: 8_000_000_000,
             reduce_fuel_max: 1_000_000_000,
             after_append_fuel_max: 10_000_000_000,
             after_append_millis_max: 30_000,

@@ -92,13 +92,24 @@ impl Reducer {
         }
     }
 
+    /// A fresh instance that has described itself, with the fuel for that: what a language does once, such as loading the program that it
+    /// interprets, must not count as part of the first event.
+    fn started(&self) -> Result<Instance, CallError> {
+        let fuel_max = self.context.quotas.describe_fuel_max;
+        let mut instance = Instance::pure(self.component.pure(), &self.context, "reduce", fuel_max)?;
+        instance.begin_pure_call(fuel_max, None)?;
+        let result = instance.guest.pelton_processor_processor().call_describe(&mut instance.store);
+        instance.end_call(result, fuel_max)?;
+        Ok(instance)
+    }
+
     /// Calls the guest once. The instance is kept only if all went well.
     fn reduce_page(&mut self, state: &Json, events: &[Event]) -> Result<Reduced, CallError> {
         let quotas = &self.context.quotas;
         let fuel_max = quotas.reduce_fuel_max;
         let mut instance = match self.warm.take().filter(|instance| !instance.is_spent(quotas)) {
             Some(instance) => instance,
-            None => Instance::pure(self.component.pure(), &self.context, "reduce", fuel_max)?,
+            None => self.started()?,
         };
         instance.begin_pure_call(fuel_max, events.first().map(|event| event.offset))?;
         let digests = Digests::of(events);

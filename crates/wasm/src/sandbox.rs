@@ -44,6 +44,7 @@ struct Shared {
     engine: Engine,
     pure: Linker<Host>,
     worldly: Linker<Host>,
+    cache_folder: Option<PathBuf>,
     _ticker: Ticker,
 }
 
@@ -70,7 +71,7 @@ impl Sandbox {
         let mut worldly = Linker::new(&engine);
         host::add_to_linker(&mut worldly).map_err(engine_error)?;
         let ticker = Ticker::start(engine.clone())?;
-        Ok(Self(Arc::new(Shared { engine, pure, worldly, _ticker: ticker })))
+        Ok(Self(Arc::new(Shared { engine, pure, worldly, cache_folder: options.compile_cache.clone(), _ticker: ticker })))
     }
 
     /// Verifies and compiles. Blocking, may take seconds.
@@ -89,6 +90,26 @@ impl Sandbox {
         let component = Component(Arc::new(Linked { digest: Digest::of(bytes), pure, worldly, _sandbox: self.clone() }));
         component.check_exports(quotas)?;
         Ok(component)
+    }
+}
+
+impl Sandbox {
+    /// Sees to it that the compiled code is in the cache on disk. Blocking, may take seconds; at once where it was done before by a host like this one.
+    ///
+    /// # Errors
+    /// As [`Sandbox::load`].
+    pub fn prepare(&self, digest: &Digest, bytes: &[u8], quotas: &Quotas) -> Result<(), LoadError> {
+        let Some(folder) = &self.0.cache_folder else { return Ok(()) };
+        let note = folder.join(format!("{}-{}.prepared", digest.to_string().replace(':', "-"), env!("CARGO_PKG_VERSION")));
+        if note.exists() {
+            return Ok(());
+        }
+        self.load(bytes, quotas)?;
+        // Without the note it is looked up again the next time, no more.
+        if let Err(error) = std::fs::write(&note, []) {
+            tracing::debug!(%error, path = %note.display(), "not noted as compiled");
+        }
+        Ok(())
     }
 }
 

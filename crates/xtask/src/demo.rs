@@ -14,9 +14,10 @@ const PINGS: &[&str] = &["hello", "is anybody there", "good night"];
 
 /// Builds daemon and plugin, runs them, and fails unless every ping got its pong. With `keep` the daemon goes on running.
 pub fn demo(keep: bool) -> Result<()> {
+    // Before the daemon, which takes the JavaScript runtime along if it is there.
+    plugins::build(&["ping-pong".to_owned(), "javascript".to_owned()])?;
     run::step("building the daemon (the first time this compiles wasmtime: some minutes)");
     run::run(Command::new("cargo").args(["build", "--package", "pelton"]).current_dir(run::root()))?;
-    plugins::build(&["ping-pong".to_owned()])?;
     let component = run::target().join("plugins/ping-pong.wasm");
 
     let data = tempfile::Builder::new().prefix("pelton-demo-").tempdir()?;
