@@ -18,30 +18,30 @@ const ROUNDS: usize = 3;
 /// Instances that are held at once to see what memory they take.
 const INSTANCES: usize = 48;
 
-/// `components` are pairs of a language's name and its component's path.
+/// `components` are `NAME=PATH`, or `NAME=PATH=PROGRAM` where the component is the JavaScript runtime and runs that file.
 pub fn run(components: &[String]) {
     println!(
         "| language | component | compile | first call | `reduce`, warm | `after-append` and an append | events a second on catch-up | fuel a `reduce` | memory an instance |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    for pair in components {
-        let (language, path) = pair.split_once('=').expect("NAME=PATH");
-        println!("{}", row(language, Path::new(path)));
+    for component in components {
+        let parts: Vec<&str> = component.split('=').collect();
+        let config = parts.get(2).map_or_else(JsonObject::empty, |program| {
+            JsonObject::of(&serde_json::json!({ "script": std::fs::read_to_string(program).unwrap() }))
+        });
+        println!("{}", row(parts[0], Path::new(parts[1]), config));
     }
 }
 
-fn row(language: &str, path: &Path) -> String {
+fn row(language: &str, path: &Path, config: JsonObject) -> String {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     // No cache, and all cores.
     let sandbox = Sandbox::new(&SandboxOptions::default()).unwrap();
     let began = Instant::now();
     let component = sandbox.load(&bytes, &Quotas::default()).unwrap();
     let compile = began.elapsed();
-    let processor = Processor {
-        initial: component.describe(None, JsonObject::empty(), &Quotas::default()).unwrap().initial_state,
-        component,
-        digest: Digest::of(&bytes),
-    };
+    let initial = component.describe(None, config.clone(), &Quotas::default()).unwrap().initial_state;
+    let processor = Processor { component, digest: Digest::of(&bytes), config, initial };
     let (warm, fuel) = processor.warm_reduce();
     format!(
         "| {language} | {} | {} | {} | {} | {} | {} | {} | {} |",
@@ -59,6 +59,7 @@ fn row(language: &str, path: &Path) -> String {
 struct Processor {
     component: Component,
     digest: Digest,
+    config: JsonObject,
     initial: Json,
 }
 
@@ -81,7 +82,7 @@ impl Processor {
         let _inside = runtime.enter();
         let event = event("do/text", 2);
         let state = self.reducer().reduce(self.initial.clone(), std::slice::from_ref(&event)).unwrap().state;
-        let mut effector = self.component.effector(self.identity(), JsonObject::empty(), Vec::new(), Quotas::default());
+        let mut effector = self.component.effector(self.identity(), self.config.clone(), Vec::new(), Quotas::default());
         let mut act = || {
             let effects = effector.after_append(&event, &state, Arc::new(Nowhere), Arc::new(Shut)).unwrap();
             assert_eq!(effects.outbox.len(), 1);
@@ -123,7 +124,7 @@ impl Processor {
     }
 
     fn reducer(&self) -> Reducer {
-        self.component.reducer(self.identity(), JsonObject::empty(), Quotas::default())
+        self.component.reducer(self.identity(), self.config.clone(), Quotas::default())
     }
 
     fn identity(&self) -> Identity {

@@ -36,7 +36,6 @@ fn readers() -> Result<()> {
 /// Writes the table where the page has it, and prints it.
 fn languages() -> Result<()> {
     let components = conformance::components()?;
-    let components = components.iter().map(|(language, component)| format!("{language}={}", component.display()));
     run::step("measuring");
     let bench = ["bench", "--package", "pelton", "--bench", "smoke", "--profile", "dev", "--", "languages"];
     let table = run::read(Command::new("cargo").args(bench).args(components).current_dir(run::root()))?;

@@ -21,6 +21,8 @@ struct Column {
 /// Cases that a language cannot pass by its nature, and why.
 type Exceptions = BTreeMap<String, String>;
 
+const PROGRAM: &str = "processor.js";
+
 /// Builds these languages, or all, and runs all cases.
 pub fn conformance(languages: &[String]) -> Result<()> {
     let tools = Tools::ensure()?;
@@ -48,12 +50,13 @@ fn folder() -> PathBuf {
     run::root().join("plugins/conformance")
 }
 
-/// The component of each language, built.
-pub fn components() -> Result<Vec<(String, PathBuf)>> {
+/// `NAME=COMPONENT` of each language, built; with `=PROGRAM` where the component needs one.
+pub fn components() -> Result<Vec<String>> {
     let tools = Tools::ensure()?;
     let built = |language: String| {
         let component = component(&language, &tools).with_context(|| language.clone())?;
-        Ok((language, component))
+        let program = program(&language).map(|_| format!("={}", folder().join(&language).join(PROGRAM).display()));
+        Ok(format!("{language}={}{}", component.display(), program.unwrap_or_default()))
     };
     chosen(&[])?.into_iter().map(built).collect()
 }
@@ -94,7 +97,7 @@ fn component(language: &str, tools: &Tools) -> Result<PathBuf> {
 
 /// A program, where a folder holds nothing but that.
 fn program(language: &str) -> Option<String> {
-    fs::read_to_string(folder().join(language).join("processor.js")).ok()
+    fs::read_to_string(folder().join(language).join(PROGRAM)).ok()
 }
 
 fn programmed(cases: &[Case], language: &str, program: &str) -> Result<Vec<Case>> {

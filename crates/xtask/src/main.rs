@@ -69,6 +69,9 @@ enum Command {
     Plugins {
         /// Only these; all of them when none is named
         names: Vec<String>,
+        /// Run them on the events in their folders `tests` too
+        #[arg(long)]
+        test: bool,
     },
     /// Write the TypeScript declarations of the contract, plugins/sdk/js/types/wit.d.ts
     JsTypes,
@@ -99,7 +102,10 @@ fn execute(command: Command) -> Result<()> {
         Command::Gallery => gallery::write(),
         Command::Conformance { languages } => conformance::conformance(&languages),
         Command::FuzzHttp { cases, seed } => fuzz_http::fuzz_http(cases, seed),
-        Command::Plugins { names } => plugins::build(&names),
+        Command::Plugins { names, test } => {
+            plugins::build(&names)?;
+            if test { plugins::test(&names) } else { Ok(()) }
+        }
         Command::JsTypes => js_types::write(),
         Command::Starlingmonkey => node::test_starlingmonkey(),
         Command::Toolchains => {

@@ -34,12 +34,13 @@ pub fn build_rust(names: &[String]) -> Result<()> {
     build_plugins(&chosen(all()?, Vec::new(), names)?.0)
 }
 
-/// Runs every plugin that has a folder `tests` on the events in there, as [`build`] has left it. Compared is what the JSON means: one set of
+/// Runs these plugins, or all, on the events in their folders `tests`, as [`build`] has left them. Compared is what the JSON means: one set of
 /// golden files serves all languages of an example.
-pub fn test() -> Result<()> {
+pub fn test(names: &[String]) -> Result<()> {
     let tools = Tools::ensure()?;
-    let rust = all()?.into_iter().map(|plugin| (plugin.component(), plugin.name, plugin.folder));
-    let others = projects::all()?.into_iter().map(|project| (project.component(), project.name, project.folder));
+    let (rust, others) = chosen(all()?, projects::all()?, names)?;
+    let rust = rust.into_iter().map(|plugin| (plugin.component(), plugin.name, plugin.folder));
+    let others = others.into_iter().map(|project| (project.component(), project.name, project.folder));
     let mut failed = Vec::new();
     for (component, name, folder) in rust.chain(others).filter(|(.., folder)| folder.join("tests").is_dir()) {
         let cases = cases::in_folder(&folder.join("tests"), &run::target().join("plugins/tests").join(&name))?;

@@ -15,7 +15,7 @@ pub fn test(filter: &[String]) -> Result<()> {
     if filter.is_empty() {
         // First, since it fills the cache of compiled code that the host's tests use too.
         run::step("testing the plugins on their events");
-        plugins::test()?;
+        plugins::test(&[])?;
         conformance::conformance(&[])?;
     }
     let examples = webhooks::ensure_webhook_examples()?;

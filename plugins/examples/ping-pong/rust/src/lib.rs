@@ -4,18 +4,20 @@
 //! - a ping's payload: `{ "message"?: any JSON }`
 //! - a pong's payload: `{ "to": <offset of the ping>, "count": <pings up to that one>, "message"?: <the ping's> }`
 
-use pelton_sdk::{EffectContext, Event, Manifest, NewEvent, Processor, ReduceContext, Result, Value};
+use pelton_sdk::{EffectContext, Event, Manifest, NewEvent, Processor, ReduceContext, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+/// What a ping says is kept as it was written, so that a number of any size stays what it was.
 #[derive(Default, Serialize, Deserialize)]
 struct Pings {
     count: u64,
-    last: Option<Value>,
+    last: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
 struct Ping {
-    message: Option<Value>,
+    message: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -23,7 +25,7 @@ struct Pong {
     to: u64,
     count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Value>,
+    message: Option<Box<RawValue>>,
 }
 
 struct PingPong;
