@@ -9,10 +9,11 @@ import { parseArgs } from "node:util";
 import { bundle } from "./bundle.mjs";
 import { quickjs } from "./quickjs.mjs";
 import { starlingmonkey } from "./starlingmonkey.mjs";
-import { BuildError, say } from "./say.mjs";
+import { BuildError, howToImport, say } from "./say.mjs";
 
 const ENGINES = { quickjs, starlingmonkey };
 const ENTRIES = ["src/processor.ts", "src/processor.js", "src/index.ts", "src/index.js"];
+const FIELD = '"pelton": { "entry": "src/processor.ts" }';
 
 /**
  * @typedef {object} Project
@@ -57,10 +58,12 @@ async function build(project, out) {
 function project(folder, wit) {
   const manifest = join(folder, "package.json");
   if (!existsSync(manifest)) throw new BuildError(`${manifest} not found: a JavaScript project has a package.json`);
-  const { pelton = {} } = parsed(manifest);
+  const pelton = parsed(manifest)?.pelton ?? {};
+  if (typeof pelton !== "object" || Array.isArray(pelton)) throw new BuildError(`package.json: "pelton" is ${JSON.stringify(pelton)}; expected ${FIELD}`);
   const entry = pelton.entry ?? ENTRIES.find((path) => existsSync(join(folder, path)));
-  if (entry === undefined || !existsSync(join(folder, entry))) {
-    throw new BuildError(`package.json: "pelton": { "entry" } is ${JSON.stringify(pelton.entry)}; it names the file whose default export is defineProcessor({ … })`);
+  if (entry === undefined) throw new BuildError(`package.json: no file is named as the processor's and none of ${ENTRIES.join(", ")} is there; add ${FIELD}, the file whose default export is defineProcessor({ … })`);
+  if (typeof entry !== "string" || !existsSync(join(folder, entry))) {
+    throw new BuildError(`package.json: "pelton": { "entry" } is ${JSON.stringify(entry)}, which is no file here; it names the file whose default export is defineProcessor({ … })`);
   }
   const engine = pelton.engine ?? "quickjs";
   if (!(engine in ENGINES)) throw new BuildError(`package.json: "pelton": { "engine" } is ${JSON.stringify(engine)}; it can be "quickjs" or "starlingmonkey"`);
@@ -101,5 +104,16 @@ function checkTypes({ folder, entry, packageFolder }) {
   say("checking types");
   const tsc = join(packageFolder("typescript"), "bin/tsc");
   const checked = spawnSync(process.execPath, [tsc, "--noEmit", "--pretty", "false", "--project", "tsconfig.json"], { cwd: folder, encoding: "utf8" });
-  if (checked.status !== 0) throw new BuildError(`${checked.stdout}${checked.stderr}`.trimEnd());
+  if (checked.status !== 0) throw new BuildError(withHelp(`${checked.stdout}${checked.stderr}`.trimEnd()));
+}
+
+/**
+ * TypeScript cannot know that what is built is no program for Node.js.
+ *
+ * @param {string} found
+ */
+function withHelp(found) {
+  const missing = found.matchAll(/error TS(?:2307|2591): Cannot find (?:module|name) '([^']+)'/g);
+  const help = [...missing].map(([, path = ""]) => howToImport(path)).filter((text) => text !== undefined);
+  return [found, ...new Set(help)].join("\n  ");
 }

@@ -81,7 +81,7 @@ test("what is wrong in JavaScript, or with an import, is said with file and line
     ['import "node:fs";\nexport default 1;', /^src\/processor\.js:1:8: error: node:fs belongs to Node\.js/],
     ['import "left";\nexport default 1;', /^src\/processor\.js:1:8: error: Could not resolve "left"/],
     ["export default await 1;", /^src\/processor\.js:1:\d+: error: Top-level await/],
-    ["export const a = 1;", /No matching export in "src\/processor\.js" for import "default"/],
+    ["export const a = 1;", /^src\/processor\.js: error: there is no default export; write: export default defineProcessor/],
   ]) {
     assert.match(failing({ "src/processor.js": text }, "template"), message);
   }
@@ -98,7 +98,7 @@ test("a default export that is no processor says what is missing", () => {
 
 test("a project that cannot be built says what to do", () => {
   assert.match(failing({ "package.json": "{" }), /package\.json: /);
-  assert.match(failing({ "package.json": '{ "pelton": { "entry": "src/other.ts" } }' }), /"entry" \} is "src\/other\.ts"; it names the file/);
+  assert.match(failing({ "package.json": '{ "pelton": { "entry": "src/other.ts" } }' }), /"entry" \} is "src\/other\.ts", which is no file here; it names the file/);
   assert.match(failing({ "package.json": '{ "pelton": { "entry": "src/processor.ts", "engine": "v8" } }' }), /can be "quickjs" or "starlingmonkey"/);
   const starling = '{ "pelton": { "entry": "src/processor.ts", "engine": "starlingmonkey" } }';
   assert.match(failing({ "package.json": starling }), /the package @bytecodealliance\/componentize-js is not installed: list it under devDependencies/);

@@ -18,9 +18,11 @@ pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
     let node = program("node")?;
     install(build)?;
     let output = build.scratch()?.join("component.wasm");
+    // It is run in the project's folder.
+    let within = |path: &Path| path.strip_prefix(&build.project.root).unwrap_or(path).to_owned();
     let mut builder = Command::new(node);
-    builder.arg(build.sdk().join("builder/build.mjs")).arg("--project").arg(&build.project.root);
-    builder.arg("--wit").arg(build.wit()).arg("--out").arg(&output);
+    builder.arg(within(&build.sdk().join("builder/build.mjs"))).args(["--project", ".", "--wit"]).arg(within(&build.wit()));
+    builder.arg("--out").arg(within(&output));
     let ended = build.try_run(&mut builder)?;
     if !ended.success {
         let found = String::from_utf8_lossy(&ended.said.stdout);
