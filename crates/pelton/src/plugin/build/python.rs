@@ -306,7 +306,9 @@ impl Said {
         }
         let mut error = lines.pop()?;
         if error.starts_with("ModuleNotFoundError: ") {
-            error.push_str("\n  a module of the project belongs beside the processor's; a package is named in `dependencies` of pyproject.toml");
+            error.push_str(
+                "\n  a module of the project belongs beside the processor's; a package is named in `dependencies` of pyproject.toml",
+            );
         }
         let trace = if lines.iter().any(|line| line.starts_with("  File")) { lines.join("\n") } else { String::new() };
         Some(Self { trace, error: format!("{place}: {}", error.trim()) })
