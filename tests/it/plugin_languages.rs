@@ -215,7 +215,7 @@ fn dependencies_that_are_not_installed_are_installed_and_what_fails_is_said() {
     // One that does nothing.
     fake_program(&programs, "npm", "");
     let told = said(1, &mut build_with_only(&programs, &project));
-    mentions(&told, &["npm install", "the package typescript is not installed: list it under devDependencies of ", "package.json"]);
+    mentions(&told, &["npm install", "the package typescript is not installed: put \"typescript\": \"7.0.2\" under devDependencies in ", "package.json"]);
 
     let python = new_project(&programs, "python");
     replace(&python.join("pyproject.toml"), "dependencies = []", "dependencies = [\"no such package\"]");

@@ -16,6 +16,21 @@ const ENTRIES = ["src/processor.ts", "src/processor.js", "src/index.ts", "src/in
 const FIELD = '"pelton": { "entry": "src/processor.ts" }';
 
 /**
+ * What is known to work, for a project that lists none.
+ *
+ * @type {Record<string, string>}
+ */
+const VERSIONS = {
+  "@bytecodealliance/componentize-js": "0.23.0",
+  "componentize-qjs": "0.4.5",
+  esbuild: "0.25.0",
+  typescript: "7.0.2",
+};
+
+/** Newer ones of what a package needs do not work. */
+const OVERRIDES = { "@bytecodealliance/componentize-js": '"@bytecodealliance/preview2-shim": "0.26.0"' };
+
+/**
  * @typedef {object} Project
  * @property {string} folder
  * @property {string} wit the folder of the contract
@@ -83,7 +98,8 @@ function packageFolder(folder, name) {
     if (existsSync(join(found, "package.json"))) return found;
     if (at === dirname(at)) break;
   }
-  throw new BuildError(`the package ${name} is not installed: list it under devDependencies of ${join(folder, "package.json")} and run npm install`);
+  const override = name in OVERRIDES ? ` and ${OVERRIDES[/** @type {keyof typeof OVERRIDES} */ (name)]} under overrides` : "";
+  throw new BuildError(`the package ${name} is not installed: put "${name}": "${VERSIONS[name]}" under devDependencies${override} in ${join(folder, "package.json")}, and build again`);
 }
 
 /** @param {string} file */
