@@ -28,6 +28,7 @@ mod openapi;
 mod parked;
 mod plugin_build;
 mod plugin_go_c;
+mod plugin_languages;
 mod plugin_run;
 mod plugin_test;
 mod polyglot;

@@ -1,8 +1,6 @@
 //! From a name to a component: `pelton plugin new`, `build` and `inspect`, and what they say of what is not as it should be.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -14,22 +12,6 @@ fn ok(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// What a command that must fail with this code has said.
-#[track_caller]
-fn fails(code: i32, command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{said}{}", String::from_utf8_lossy(&output.stdout));
-    said
-}
-
-#[track_caller]
-fn mentions(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "without {part:?}: {text}");
-    }
 }
 
 fn folder() -> tempfile::TempDir {
@@ -62,13 +44,13 @@ fn nothing_is_overwritten_and_names_are_checked() {
     let folder = folder();
     fs::create_dir(folder.path().join("there")).unwrap();
     mentions(
-        &fails(2, &mut pelton(folder.path(), &["plugin", "new", "there", "--lang", "rust"])),
+        &said(2, &mut pelton(folder.path(), &["plugin", "new", "there", "--lang", "rust"])),
         &["there already", "nothing is overwritten"],
     );
     for name in ["Upper", "a/b", "..", "fn", "class"] {
-        fails(2, &mut pelton(folder.path(), &["plugin", "new", name, "--lang", "rust"]));
+        said(2, &mut pelton(folder.path(), &["plugin", "new", name, "--lang", "rust"]));
     }
-    mentions(&fails(2, &mut pelton(folder.path(), &["plugin", "new", "a", "--lang", "cobol"])), &["rust", "python"]);
+    mentions(&said(2, &mut pelton(folder.path(), &["plugin", "new", "a", "--lang", "cobol"])), &["rust", "python"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
@@ -99,13 +81,13 @@ fn a_folder_without_a_project_or_with_two_is_refused() {
     let folder = folder();
     let path = folder.path();
     mentions(
-        &fails(2, &mut pelton(path, &["plugin", "build"])),
+        &said(2, &mut pelton(path, &["plugin", "build"])),
         &["no project is here", "Cargo.toml (Rust)", "go.mod (Go)", "pelton plugin new"],
     );
     fs::write(path.join("Cargo.toml"), "").unwrap();
     fs::write(path.join("go.mod"), "").unwrap();
-    mentions(&fails(2, &mut pelton(path, &["plugin", "build"])), &["both Cargo.toml (Rust) and go.mod (Go)", "keep one"]);
-    mentions(&fails(2, &mut pelton(path, &["plugin", "build", "nowhere"])), &["nowhere"]);
+    mentions(&said(2, &mut pelton(path, &["plugin", "build"])), &["both Cargo.toml (Rust) and go.mod (Go)", "keep one"]);
+    mentions(&said(2, &mut pelton(path, &["plugin", "build", "nowhere"])), &["nowhere"]);
 }
 
 #[test]
@@ -115,9 +97,9 @@ fn an_error_of_the_compiler_is_passed_on() {
     let source = project.join("src/lib.rs");
     let text = fs::read_to_string(&source).unwrap().replace("state.count += 1;", "state.count += \"one\";");
     fs::write(&source, text).unwrap();
-    let said = fails(1, &mut pelton(&project, &["plugin", "build"]));
-    mentions(&said, &["error[E0277]", "src/lib.rs:", "`cargo build --release", "failed"]);
-    assert!(!said.contains("Compiling"), "progress is no error: {said}");
+    let told = said(1, &mut pelton(&project, &["plugin", "build"]));
+    mentions(&told, &["error[E0277]", "src/lib.rs:", "`cargo build --release", "failed"]);
+    assert!(!told.contains("Compiling"), "progress is no error: {told}");
     assert!(!project.join("build").exists());
 }
 
@@ -128,19 +110,11 @@ fn a_crate_that_exports_nothing_is_told_what_it_lacks() {
     let source = project.join("src/lib.rs");
     let text = fs::read_to_string(&source).unwrap();
     fs::write(&source, text.replace("pelton_sdk::export!(NoExport);", "")).unwrap();
-    mentions(&fails(1, &mut pelton(&project, &["plugin", "build"])), &["src/lib.rs: ", "pelton_sdk::export!"]);
+    mentions(&said(1, &mut pelton(&project, &["plugin", "build"])), &["src/lib.rs: ", "pelton_sdk::export!"]);
     fs::write(&source, "#![no_std]\n").unwrap();
     let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap().replace("crate-type = [\"cdylib\"]", "");
     fs::write(project.join("Cargo.toml"), manifest).unwrap();
-    mentions(&fails(1, &mut pelton(&project, &["plugin", "build"])), &["makes no WebAssembly", "cdylib"]);
-}
-
-/// A program of this name that prints this.
-fn fake(folder: &Path, name: &str, prints: &str) -> PathBuf {
-    let file = folder.join(name);
-    fs::write(&file, format!("#!/bin/sh\necho '{prints}'\n")).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    file
+    mentions(&said(1, &mut pelton(&project, &["plugin", "build"])), &["makes no WebAssembly", "cdylib"]);
 }
 
 #[test]
@@ -152,20 +126,20 @@ fn what_is_not_installed_is_named_with_what_to_do() {
         command.env("PATH", folder.path()).env_remove("CARGO").env_remove("CARGO_UNSTABLE_BUILD_STD");
         command
     };
-    mentions(&fails(1, &mut bare(&["plugin", "build", "no-tools"])), &["cargo is not installed", "rustup"]);
-    fake(folder.path(), "cargo", "");
-    let rustc = fake(folder.path(), "rustc", &folder.path().display().to_string());
-    let said = fails(1, bare(&["plugin", "build", "no-tools"]).env("RUSTC", rustc));
-    mentions(&said, &["rustup target add wasm32-unknown-unknown", "Debian"]);
+    mentions(&said(1, &mut bare(&["plugin", "build", "no-tools"])), &["cargo is not installed", "rustup"]);
+    fake_program(folder.path(), "cargo", "");
+    let rustc = fake_program(folder.path(), "rustc", &format!("echo '{}'", folder.path().display()));
+    let told = said(1, bare(&["plugin", "build", "no-tools"]).env("RUSTC", rustc));
+    mentions(&told, &["rustup target add wasm32-unknown-unknown", "Debian"]);
 }
 
 #[test]
 fn a_component_that_no_host_would_take_is_told_why() {
-    let inspect = |name: &str| fails(3, &mut pelton(repository(), &["plugin", "inspect", &built(name)]));
+    let inspect = |name: &str| said(3, &mut pelton(repository(), &["plugin", "inspect", &built(name)]));
     mentions(&inspect("other-contract"), &["pelton:processor@0.2.0", "speaks pelton:processor@0.1", "build it with the SDK"]);
     mentions(&inspect("undeclared-import"), &["evil:corp/secrets@1.0.0", "not granted", "leave out", "expected: only"]);
     mentions(&inspect("wrong-world"), &["does not export `pelton:processor/processor`", "greet"]);
     mentions(&inspect("core-module"), &["core WebAssembly module", "wasm-tools component new"]);
     mentions(&inspect("trap-in-describe"), &["trapped", "(trap)"]);
-    mentions(&fails(3, &mut pelton(repository(), &["plugin", "inspect", "README.md"])), &["not a WebAssembly component", "# Pelton"]);
+    mentions(&said(3, &mut pelton(repository(), &["plugin", "inspect", "README.md"])), &["not a WebAssembly component", "# Pelton"]);
 }

@@ -1,42 +1,13 @@
 //! Projects in Go and C: their compilers' errors, and what is said where a compiler or the processor is missing.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::support::*;
-
-/// What a command that ends with this code has said on standard error.
-#[track_caller]
-fn said(code: i32, command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{said}{}", String::from_utf8_lossy(&output.stdout));
-    said
-}
-
-#[track_caller]
-fn mentions(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "without {part:?}: {text}");
-    }
-}
-
-fn project(folder: &Path, language: &str) -> PathBuf {
-    said(0, &mut pelton(folder, &["plugin", "new", "hello", "--lang", language]));
-    folder.join("hello")
-}
-
-fn replace(file: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(file).unwrap();
-    assert!(text.contains(from), "{}: {from:?} is not there", file.display());
-    fs::write(file, text.replace(from, to)).unwrap();
-}
 
 #[test]
 fn a_new_project_in_c_passes_its_test_and_its_errors_have_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
-    let project = project(folder.path(), "c");
+    let project = new_project(folder.path(), "c");
     said(0, &mut pelton(&project, &["plugin", "test"]));
     let source = project.join("src/processor.c");
     replace(&source, "state->count++;", "int unused; state->count++;");
@@ -53,7 +24,7 @@ fn a_new_project_in_c_passes_its_test_and_its_errors_have_file_and_line() {
 #[test]
 fn a_new_project_in_go_builds_and_its_errors_have_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
-    let project = project(folder.path(), "go");
+    let project = new_project(folder.path(), "go");
     said(0, &mut pelton(&project, &["plugin", "build"]));
     let source = project.join("processor.go");
     replace(&source, "state.Count++", "state.Counter++");
@@ -65,7 +36,7 @@ fn a_new_project_in_go_builds_and_its_errors_have_file_and_line() {
 #[test]
 fn requests_by_net_http_without_its_transport_are_warned_of() {
     let folder = tempfile::tempdir().unwrap();
-    let project = project(folder.path(), "go");
+    let project = new_project(folder.path(), "go");
     let source = project.join("processor.go");
     replace(&source, "\t\"fmt\"\n", "\t\"fmt\"\n\t\"net/http\"\n");
     replace(&source, "state.Count++", "state.Count++\n\t\thttp.Get(\"http://localhost\")");
@@ -80,7 +51,7 @@ fn a_missing_compiler_is_named_with_what_to_do() {
     {
         let into = folder.path().join(language);
         fs::create_dir(&into).unwrap();
-        let project = project(&into, language);
+        let project = new_project(&into, language);
         let mut build = pelton(&project, &["plugin", "build"]);
         build.env("PATH", &into).env_remove("VIRTUAL_ENV").env_remove("WASI_SDK_PATH");
         mentions(&said(1, &mut build), &parts);

@@ -493,6 +493,31 @@ pub fn pelton(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// What a command that ends with this code has said on standard error.
+#[track_caller]
+pub fn said(code: i32, command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{said}{}", String::from_utf8_lossy(&output.stdout));
+    said
+}
+
+#[track_caller]
+pub fn mentions(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "without {part:?}: {text}");
+    }
+}
+
+/// A program of this name that does this.
+pub fn fake_program(folder: &Path, name: &str, script: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = folder.join(name);
+    std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    file
+}
+
 fn compiled() -> PathBuf {
     repository().join("target/test-compiled")
 }
@@ -519,6 +544,20 @@ pub fn rust_project(folder: &Path, name: &str) -> PathBuf {
     let project = folder.join(name);
     std::fs::copy(repository().join("plugins/Cargo.lock"), project.join("Cargo.lock")).unwrap();
     project
+}
+
+/// A new project called `hello`.
+pub fn new_project(folder: &Path, language: &str) -> PathBuf {
+    said(0, &mut pelton(folder, &["plugin", "new", "hello", "--lang", language]));
+    folder.join("hello")
+}
+
+/// Puts other words into a file.
+#[track_caller]
+pub fn replace(file: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "{}: {from:?} is not there", file.display());
+    std::fs::write(file, text.replace(from, to)).unwrap();
 }
 
 pub fn repository() -> &'static Path {

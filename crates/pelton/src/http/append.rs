@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::{FromRequest as _, Multipart, Request};
+use axum::extract::multipart::MultipartError;
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -278,20 +279,22 @@ impl UploadQuery {
     }
 }
 
-async fn post_multipart(door: &Door, request: Request) -> Result<Response, Problem> {
+async fn post_multipart(door: &Door, mut request: Request) -> Result<Response, Problem> {
     let AppendQuery { wait } = query(request.uri())?;
     let wait = state::waiting(wait)?;
     let limit = door.tenant.quotas().component_bytes_max + ENVELOPE_BYTES;
-    let request = request.map(|body| Body::new(Limited::new(body, limit)));
+    // Without it, axum ends a multipart body at 2 MB.
+    DefaultBodyLimit::max(limit).apply(&mut request);
     let malformed = |detail: String| Problem::new("bad-body", detail);
+    let unread = |error: MultipartError| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(limit),
+        _ => malformed(error.body_text()),
+    };
     let mut multipart = Multipart::from_request(request, &()).await.map_err(|error| malformed(error.body_text()))?;
     let (mut event, mut component) = (None, None);
-    while let Some(part) = multipart.next_field().await.map_err(|error| malformed(error.body_text()))? {
+    while let Some(part) = multipart.next_field().await.map_err(unread)? {
         let name = part.name().unwrap_or_default().to_owned();
-        let bytes = part.bytes().await.map_err(|error| match error.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => too_large(limit),
-            _ => malformed(error.body_text()),
-        })?;
+        let bytes = part.bytes().await.map_err(unread)?;
         let part = match name.as_str() {
             "event" => &mut event,
             "component" => &mut component,

@@ -9,10 +9,26 @@ import { parseArgs } from "node:util";
 import { bundle } from "./bundle.mjs";
 import { quickjs } from "./quickjs.mjs";
 import { starlingmonkey } from "./starlingmonkey.mjs";
-import { BuildError, say } from "./say.mjs";
+import { BuildError, howToImport, say } from "./say.mjs";
 
 const ENGINES = { quickjs, starlingmonkey };
 const ENTRIES = ["src/processor.ts", "src/processor.js", "src/index.ts", "src/index.js"];
+const FIELD = '"pelton": { "entry": "src/processor.ts" }';
+
+/**
+ * What is known to work, for a project that lists none.
+ *
+ * @type {Record<string, string>}
+ */
+const VERSIONS = {
+  "@bytecodealliance/componentize-js": "0.23.0",
+  "componentize-qjs": "0.4.5",
+  esbuild: "0.25.0",
+  typescript: "7.0.2",
+};
+
+/** Newer ones of what a package needs do not work. */
+const OVERRIDES = { "@bytecodealliance/componentize-js": '"@bytecodealliance/preview2-shim": "0.26.0"' };
 
 /**
  * @typedef {object} Project
@@ -57,10 +73,12 @@ async function build(project, out) {
 function project(folder, wit) {
   const manifest = join(folder, "package.json");
   if (!existsSync(manifest)) throw new BuildError(`${manifest} not found: a JavaScript project has a package.json`);
-  const { pelton = {} } = parsed(manifest);
+  const pelton = parsed(manifest)?.pelton ?? {};
+  if (typeof pelton !== "object" || Array.isArray(pelton)) throw new BuildError(`package.json: "pelton" is ${JSON.stringify(pelton)}; expected ${FIELD}`);
   const entry = pelton.entry ?? ENTRIES.find((path) => existsSync(join(folder, path)));
-  if (entry === undefined || !existsSync(join(folder, entry))) {
-    throw new BuildError(`package.json: "pelton": { "entry" } is ${JSON.stringify(pelton.entry)}; it names the file whose default export is defineProcessor({ … })`);
+  if (entry === undefined) throw new BuildError(`package.json: no file is named as the processor's and none of ${ENTRIES.join(", ")} is there; add ${FIELD}, the file whose default export is defineProcessor({ … })`);
+  if (typeof entry !== "string" || !existsSync(join(folder, entry))) {
+    throw new BuildError(`package.json: "pelton": { "entry" } is ${JSON.stringify(entry)}, which is no file here; it names the file whose default export is defineProcessor({ … })`);
   }
   const engine = pelton.engine ?? "quickjs";
   if (!(engine in ENGINES)) throw new BuildError(`package.json: "pelton": { "engine" } is ${JSON.stringify(engine)}; it can be "quickjs" or "starlingmonkey"`);
@@ -80,7 +98,8 @@ function packageFolder(folder, name) {
     if (existsSync(join(found, "package.json"))) return found;
     if (at === dirname(at)) break;
   }
-  throw new BuildError(`the package ${name} is not installed: list it under devDependencies of ${join(folder, "package.json")} and run npm install`);
+  const override = name in OVERRIDES ? ` and ${OVERRIDES[/** @type {keyof typeof OVERRIDES} */ (name)]} under overrides` : "";
+  throw new BuildError(`the package ${name} is not installed: put "${name}": "${VERSIONS[name]}" under devDependencies${override} in ${join(folder, "package.json")}, and build again`);
 }
 
 /** @param {string} file */
@@ -101,5 +120,16 @@ function checkTypes({ folder, entry, packageFolder }) {
   say("checking types");
   const tsc = join(packageFolder("typescript"), "bin/tsc");
   const checked = spawnSync(process.execPath, [tsc, "--noEmit", "--pretty", "false", "--project", "tsconfig.json"], { cwd: folder, encoding: "utf8" });
-  if (checked.status !== 0) throw new BuildError(`${checked.stdout}${checked.stderr}`.trimEnd());
+  if (checked.status !== 0) throw new BuildError(withHelp(`${checked.stdout}${checked.stderr}`.trimEnd()));
+}
+
+/**
+ * TypeScript cannot know that what is built is no program for Node.js.
+ *
+ * @param {string} found
+ */
+function withHelp(found) {
+  const missing = found.matchAll(/error TS(?:2307|2591): Cannot find (?:module|name) '([^']+)'/g);
+  const help = [...missing].map(([, path = ""]) => howToImport(path)).filter((text) => text !== undefined);
+  return [found, ...new Set(help)].join("\n  ");
 }

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { join, relative } from "node:path";
 
 import { lineMap } from "./linemap.mjs";
-import { BuildError, say } from "./say.mjs";
+import { BuildError, howToImport, say } from "./say.mjs";
 
 const SDK = join(import.meta.dirname, "..");
 
@@ -98,19 +98,24 @@ const noNodeModules = {
   name: "no-node-modules",
   /** @param {any} build */
   setup(build) {
-    build.onResolve({ filter: /^node:/ }, ({ path }) => ({ errors: [{ text: `${path} belongs to Node.js; a component has fetch, timers and the other globals that the SDK's README lists` }] }));
+    build.onResolve({ filter: /^node:/ }, ({ path }) => ({ errors: [{ text: howToImport(path) }] }));
   },
 };
 
 /** @param {any} error */
 function messages(error) {
   if (!Array.isArray(error.errors)) return String(error.message ?? error);
-  return error.errors
-    .map((/** @type {any} */ { text, location, notes }) => {
-      const place = location === null ? "" : `${location.file}:${location.line}:${location.column + 1}: `;
-      const more = notes.map((/** @type {any} */ note) => `\n  ${note.text}`).join("");
-      const line = location?.lineText ? `\n  ${location.lineText.trim()}` : "";
-      return `${place}error: ${text}${line}${more}`;
-    })
-    .join("\n");
+  return error.errors.map(message).join("\n");
+}
+
+/** @param {any} error */
+function message({ text, location, notes }) {
+  const noDefault = location?.file === ENTRY && /^No matching export in "(.*)" for import "default"$/.exec(text);
+  if (noDefault) return `${noDefault[1]}: error: there is no default export; write: export default defineProcessor({ … })`;
+  const place = location === null ? "" : `${location.file}:${location.line}:${location.column + 1}: `;
+  const line = location?.lineText ? `\n  ${location.lineText.trim()}` : "";
+  // What the bundler advises is for those who call it.
+  const [, unresolved] = /^Could not resolve "(.*)"$/.exec(text) ?? [];
+  const more = unresolved === undefined ? notes.map((/** @type {any} */ note) => note.text) : [howToImport(unresolved) ?? "there is no such file"];
+  return [`${place}error: ${text}${line}`, ...more].join("\n  ");
 }

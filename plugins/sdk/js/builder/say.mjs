@@ -1,3 +1,5 @@
+import { isBuiltin } from "node:module";
+
 import { frames } from "../src/errors.js";
 
 /** What is wrong, in words for the author of the project. */
@@ -10,6 +12,17 @@ export class BuildError extends Error {}
  */
 export function say(what) {
   console.error(what);
+}
+
+/**
+ * What to do about an import that leads nowhere; undefined for a file's, whose name says all.
+ *
+ * @param {string} path
+ */
+export function howToImport(path) {
+  if (isBuiltin(path)) return `${path} belongs to Node.js; a component has fetch, timers and the other globals that the SDK's README lists`;
+  if (/^[./]/.test(path)) return undefined;
+  return `the package ${path} is not installed: list it under dependencies of package.json and build again`;
 }
 
 /**

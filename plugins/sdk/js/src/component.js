@@ -92,5 +92,10 @@ function misfit(definition) {
   if (typeof definition.reduce !== "function") return "reduce is no function";
   if (definition.afterAppend !== undefined && typeof definition.afterAppend !== "function") return "afterAppend is no function";
   if (definition.initialState === undefined) return "initialState is missing";
+  for (const field of ["consumes", "emits"]) {
+    const types = definition[field];
+    const isList = types === undefined || (Array.isArray(types) && types.every((type) => typeof type === "string"));
+    if (!isList) return `${field} is no list of event types`;
+  }
   return undefined;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 
@@ -81,7 +82,7 @@ test("what is wrong in JavaScript, or with an import, is said with file and line
     ['import "node:fs";\nexport default 1;', /^src\/processor\.js:1:8: error: node:fs belongs to Node\.js/],
     ['import "left";\nexport default 1;', /^src\/processor\.js:1:8: error: Could not resolve "left"/],
     ["export default await 1;", /^src\/processor\.js:1:\d+: error: Top-level await/],
-    ["export const a = 1;", /No matching export in "src\/processor\.js" for import "default"/],
+    ["export const a = 1;", /^src\/processor\.js: error: there is no default export; write: export default defineProcessor/],
   ]) {
     assert.match(failing({ "src/processor.js": text }, "template"), message);
   }
@@ -98,11 +99,37 @@ test("a default export that is no processor says what is missing", () => {
 
 test("a project that cannot be built says what to do", () => {
   assert.match(failing({ "package.json": "{" }), /package\.json: /);
-  assert.match(failing({ "package.json": '{ "pelton": { "entry": "src/other.ts" } }' }), /"entry" \} is "src\/other\.ts"; it names the file/);
+  assert.match(failing({ "package.json": '{ "pelton": { "entry": "src/other.ts" } }' }), /"entry" \} is "src\/other\.ts", which is no file here; it names the file/);
   assert.match(failing({ "package.json": '{ "pelton": { "entry": "src/processor.ts", "engine": "v8" } }' }), /can be "quickjs" or "starlingmonkey"/);
   const starling = '{ "pelton": { "entry": "src/processor.ts", "engine": "starlingmonkey" } }';
-  assert.match(failing({ "package.json": starling }), /the package @bytecodealliance\/componentize-js is not installed: list it under devDependencies/);
+  assert.ok(failing({ "package.json": starling }).includes(notInstalled("@bytecodealliance/componentize-js", "test-starlingmonkey")));
+  assert.ok(failing({ "package.json": starling }).includes('"@bytecodealliance/preview2-shim": "0.26.0" under overrides'));
 });
+
+test("a package that is not installed is named with the version that the templates list", () => {
+  const project = mkdtempSync(join(tmpdir(), "pelton-test-"));
+  try {
+    cpSync(join(SDK, "template-ts"), project, { recursive: true });
+    const built = () => spawnSync(process.execPath, [join(SDK, "builder/build.mjs"), "--project", project], { encoding: "utf8" }).stdout;
+    assert.ok(built().includes(notInstalled("typescript", "template-ts")), built());
+    rmSync(join(project, "tsconfig.json"));
+    writeFileSync(join(project, "src/processor.js"), "");
+    writeFileSync(join(project, "package.json"), '{ "pelton": { "entry": "src/processor.js" } }');
+    assert.ok(built().includes(notInstalled("esbuild", "template-ts")), built());
+    mkdirSync(join(project, "node_modules"));
+    symlinkSync(join(SDK, "../../node_modules/esbuild"), join(project, "node_modules/esbuild"));
+    writeFileSync(join(project, "src/processor.js"), "export default 1;");
+    assert.ok(built().includes(notInstalled("componentize-qjs", "template-ts")), built());
+  } finally {
+    rmSync(project, { recursive: true });
+  }
+});
+
+/** What is said of a package, with the version that a project in the SDK's folder lists. */
+function notInstalled(name, listed) {
+  const { devDependencies } = JSON.parse(readFileSync(join(SDK, listed, "package.json"), "utf8"));
+  return `the package ${name} is not installed: put "${name}": "${devDependencies[name]}" under devDependencies`;
+}
 
 /** The names in a component's own import sections. */
 function importsOf(component) {

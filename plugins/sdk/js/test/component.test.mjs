@@ -49,6 +49,8 @@ test("a definition that does not fit is named", () => {
     [{ ...counter(), afterappend() {} }, /no field "afterappend"/],
     [{ ...counter(), initialState: undefined }, /initialState is missing/],
     [{ ...counter(), name: " " }, /name is missing/],
+    [{ ...counter(), consumes: "ping" }, /consumes is no list of event types/],
+    [{ ...counter(), emits: [1] }, /emits is no list of event types/],
   ]) {
     assert.throws(() => component(definition, host), message);
   }

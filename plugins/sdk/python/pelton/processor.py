@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from .context import EffectContext, ReduceContext
@@ -97,7 +97,7 @@ def manifest(processor: Processor[Any]) -> dict[str, Any]:
         value = described[key]
         if value is None:
             continue
-        if isinstance(value, str) or not all(isinstance(entry, str) for entry in value):
+        if isinstance(value, str) or not isinstance(value, Iterable) or not all(isinstance(entry, str) for entry in value):
             raise TypeError(f"{cls.__qualname__}.{key} is not a list of strings: {value!r}")
         described[key] = list(value)
     version = described["stateVersion"]

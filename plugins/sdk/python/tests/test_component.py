@@ -189,6 +189,7 @@ class FindingTest(unittest.TestCase):
         for attributes, message in [
             ({}, "Bad.name is missing"),
             ({"name": "x", "consumes": "ping"}, "Bad.consumes is not a list of strings"),
+            ({"name": "x", "emits": 3}, "Bad.emits is not a list of strings: 3"),
             ({"name": "x", "state_version": 0}, "Bad.state_version is not an integer from 1"),
         ]:
             with self.assertRaisesRegex(TypeError, message):

@@ -15,12 +15,14 @@ pub fn name(package_json: &str) -> Option<String> {
 }
 
 pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
-    let node = program("node")?;
+    let node = node()?;
     install(build)?;
     let output = build.scratch()?.join("component.wasm");
+    // It is run in the project's folder.
+    let within = |path: &Path| path.strip_prefix(&build.project.root).unwrap_or(path).to_owned();
     let mut builder = Command::new(node);
-    builder.arg(build.sdk().join("builder/build.mjs")).arg("--project").arg(&build.project.root);
-    builder.arg("--wit").arg(build.wit()).arg("--out").arg(&output);
+    builder.arg(within(&build.sdk().join("builder/build.mjs"))).args(["--project", ".", "--wit"]).arg(within(&build.wit()));
+    builder.arg("--out").arg(within(&output));
     let ended = build.try_run(&mut builder)?;
     if !ended.success {
         let found = String::from_utf8_lossy(&ended.said.stdout);
@@ -56,15 +58,43 @@ fn declared(root: &Path) -> Result<Vec<String>, Failure> {
     Ok([names("dependencies"), names("devDependencies")].concat())
 }
 
+/// The oldest Node.js that the builder runs on.
+const NODE_MIN: (u32, u32) = (20, 11);
+
+fn node() -> Result<PathBuf, Failure> {
+    let node = program("node")?;
+    let said = Command::new(&node).arg("--version").output().map_err(|error| Failure::new(1, format!("{}: {error}", node.display())))?;
+    let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    if version_of(&version).is_none_or(|version| version < NODE_MIN) {
+        let ((major, minor), node) = (NODE_MIN, node.display());
+        return Err(Failure::new(1, format!("{node} is {version}; install Node.js {major}.{minor} or newer (https://nodejs.org)")));
+    }
+    Ok(node)
+}
+
+/// Major and minor version of `v20.11.0`.
+fn version_of(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.strip_prefix('v')?.split('.').map(str::parse);
+    Some((parts.next()?.ok()?, parts.next()?.ok()?))
+}
+
 fn program(name: &str) -> Result<PathBuf, Failure> {
-    let missing =
-        format!("{name} is not installed; it comes with Node.js, version 20 or newer (https://nodejs.org; Debian: apt install nodejs npm)");
+    let missing = format!(
+        "{name} is not installed; it comes with Node.js, version 20.11 or newer (https://nodejs.org; Debian: apt install nodejs npm)"
+    );
     tool::on_path(name).ok_or_else(|| Failure::new(1, missing))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_of_node_is_read() {
+        assert_eq!(version_of("v20.11.0"), Some((20, 11)));
+        assert!(version_of("v18.19.0").is_some_and(|old| old < NODE_MIN));
+        assert_eq!((version_of("20.11.0"), version_of("v20")), (None, None));
+    }
 
     #[test]
     fn all_kinds_of_dependencies_are_installed() {

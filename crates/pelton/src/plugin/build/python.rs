@@ -304,7 +304,12 @@ impl Said {
                 lines.push(line.to_owned());
             }
         }
-        let error = lines.pop()?;
+        let mut error = lines.pop()?;
+        if error.starts_with("ModuleNotFoundError: ") {
+            error.push_str(
+                "\n  a module of the project belongs beside the processor's; a package is named in `dependencies` of pyproject.toml",
+            );
+        }
         let trace = if lines.iter().any(|line| line.starts_with("  File")) { lines.join("\n") } else { String::new() };
         Some(Self { trace, error: format!("{place}: {}", error.trim()) })
     }
@@ -356,6 +361,17 @@ mod tests {
             "AssertionError:   File \"/0/shop/a.py\", line 3\n    def f(:\n          ^\nSyntaxError: invalid syntax\n\n\nCaused by:\n",
         );
         assert_eq!(said.unwrap().error, "src/shop/a.py:3: SyntaxError: invalid syntax");
+    }
+
+    #[test]
+    fn a_module_that_is_not_there_is_told_where_it_would_be_looked_for() {
+        let said = said(
+            "AssertionError: Traceback (most recent call last):\n  File \"/0/processor.py\", line 1, in <module>\n    import left\n\
+            ModuleNotFoundError: No module named 'left'\n",
+        );
+        let error = said.unwrap().error;
+        assert!(error.starts_with("src/processor.py:1: ModuleNotFoundError: No module named 'left'\n"), "{error}");
+        assert!(error.contains("`dependencies` of pyproject.toml"), "{error}");
     }
 
     #[test]
