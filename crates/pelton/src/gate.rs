@@ -135,13 +135,14 @@ fn mask(mut response: Response<HttpBody>, revealed: &[Vec<u8>]) -> Result<Respon
     if revealed.is_empty() {
         return Ok(response);
     }
+    let mut masker = Masker::new(revealed);
     for (name, plain) in [(CONTENT_ENCODING, "identity"), (TRANSFER_ENCODING, "chunked")] {
         let coded = response.headers().get_all(name).iter().find(|value| !value.as_bytes().eq_ignore_ascii_case(plain.as_bytes()));
         if let Some(coding) = coded {
-            return Err(HttpError::ContentCoding(String::from_utf8_lossy(coding.as_bytes()).chars().take(100).collect()));
+            let masked = masker.all(coding.as_bytes());
+            return Err(HttpError::ContentCoding(String::from_utf8_lossy(&masked).chars().take(100).collect()));
         }
     }
-    let mut masker = Masker::new(revealed);
     for value in response.headers_mut().values_mut() {
         let masked = HeaderValue::try_from(masker.all(value.as_bytes()));
         *value = masked.map_err(|error| HttpError::Protocol(error.to_string()))?;
@@ -196,4 +197,26 @@ impl Body for Impatient {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(headers: &[(&str, &str)], value: &str) -> Result<Response<HttpBody>, HttpError> {
+        let body = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let mut response = Response::new(body);
+        for (name, value) in headers {
+            response.headers_mut().append(hyper::header::HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        mask(response, &[value.as_bytes().to_vec()])
+    }
+
+    #[test]
+    fn a_value_that_comes_back_as_a_coding_is_not_told() {
+        for name in ["content-encoding", "transfer-encoding"] {
+            let refused = answer(&[(name, "s3cret")], "s3cret").err();
+            assert_eq!(refused, Some(HttpError::ContentCoding("******".to_owned())));
+        }
+    }
 }
