@@ -178,7 +178,8 @@ impl FromStr for Rule {
     }
 }
 
-/// Whether an address is one of the whole Internet's, rather than of this machine, its networks, or of a protocol's own use (IANA special-purpose registries).
+/// Whether an address is one of the whole Internet's, rather than of this machine, its networks, or of a protocol's own use (IANA special-purpose registries,
+/// and what once was: addresses of version 4 in those of version 6, and site-local ones).
 fn is_public(address: IpAddr) -> bool {
     const NOT_PUBLIC: &[&str] = &[
         "0.0.0.0/8",
@@ -196,11 +197,11 @@ fn is_public(address: IpAddr) -> bool {
         "203.0.113.0/24",
         "224.0.0.0/4",
         "240.0.0.0/4",
-        "::/128",
-        "::1/128",
+        "::/96",
         "64:ff9b::/96",
         "64:ff9b:1::/48",
         "100::/64",
+        "100:0:0:1::/64",
         "2001::/23",
         "2001:db8::/32",
         "2002::/16",
@@ -208,6 +209,7 @@ fn is_public(address: IpAddr) -> bool {
         "5f00::/16",
         "fc00::/7",
         "fe80::/10",
+        "fec0::/10",
         "ff00::/8",
     ];
     let address = address.to_canonical();
@@ -318,6 +320,8 @@ mod tests {
             "::",
             "fe80::1",
             "fd00::1",
+            "fec0::1",
+            "::7f00:1",
             "::ffff:127.0.0.1",
             "::ffff:10.0.0.1",
             "64:ff9b::a00:1",
