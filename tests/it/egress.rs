@@ -319,7 +319,7 @@ fn bodies_have_a_limit_in_either_direction() {
     let server = start(&rules, &rules);
     for url in [announced.url("/"), endless.url("/"), headers.url("/")] {
         let fetched = fetch(&server, json!({ "url": url }));
-        assert_eq!(fetched["case"], "too-large", "{url} {fetched:#}");
+        assert_eq!(fetched["case"], "too-large", "{url} {fetched:#}\n{}", log_of(&server));
     }
     let log = log_of(&server);
     assert!(log.contains("the response bodies of one call may have 16777216 bytes together"), "{log}");
