@@ -45,7 +45,7 @@ impl Remote {
         let connections = Arc::new(Mutex::new(0));
         let (answer, count): (Arc<Answer>, _) = (Arc::new(answer), Arc::clone(&connections));
         std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
+            for stream in listener.incoming().filter_map(Result::ok) {
                 *count.lock().unwrap() += 1;
                 let (tell, answer) = (tell.clone(), Arc::clone(&answer));
                 std::thread::spawn(move || {
@@ -120,7 +120,7 @@ fn start_tls() -> u16 {
     let listener = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
+        for stream in listener.incoming().filter_map(Result::ok) {
             let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut reader = BufReader::new(rustls::StreamOwned::new(connection, stream));
             if read_request(&mut reader).is_some() {
@@ -319,7 +319,7 @@ fn bodies_have_a_limit_in_either_direction() {
     let server = start(&rules, &rules);
     for url in [announced.url("/"), endless.url("/"), headers.url("/")] {
         let fetched = fetch(&server, json!({ "url": url }));
-        assert_eq!(fetched["case"], "too-large", "{url} {fetched:#}");
+        assert_eq!(fetched["case"], "too-large", "{url} {fetched:#}\n{}", log_of(&server));
     }
     let log = log_of(&server);
     assert!(log.contains("the response bodies of one call may have 16777216 bytes together"), "{log}");

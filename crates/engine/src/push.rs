@@ -15,7 +15,7 @@ use pelton_model::{
 use pelton_store::{Append, CheckpointChange, CheckpointWrite, Refusal, StoreError, Write};
 use pelton_wasm::Gate;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::feed::Feed;
 use crate::runner::backoff;
@@ -53,6 +53,8 @@ pub struct Errand {
     /// The processor's own rules.
     pub egress: EgressRules,
     pub secrets: Reveal,
+    /// Places for the connections of all processors of the tenant.
+    pub connections: Arc<Semaphore>,
 }
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

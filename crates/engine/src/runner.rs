@@ -522,6 +522,7 @@ fn errand(core: &Arc<Core>, version: &Version) -> Errand {
     Errand {
         tenant: core.name.clone(),
         egress: version.configured.egress.clone(),
+        connections: Arc::clone(&core.connections),
         secrets: Arc::new(move |name| opener.vault.reveal(&opener.store, &opener.name, name)),
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Core {
     pub courier: Arc<dyn Courier>,
     /// Steps of processors that run at the same time.
     pub turns: Arc<Semaphore>,
+    /// Connections that the requests of processors have open at the same time.
+    pub connections: Arc<Semaphore>,
     busy: AtomicUsize,
     /// When something has to be done without anybody asking for it, by who has to do it.
     due: Mutex<HashMap<String, Timestamp>>,
@@ -138,6 +140,7 @@ impl Tenant {
         let javascript = TenantJavaScript::new(javascript);
         let (writer, writer_thread) = WriterQueue::start(name, writer, Arc::clone(&tails), notify, quotas.queue_bytes_max, javascript)
             .map_err(|source| EngineError::DataFolder { path: path.to_owned(), source })?;
+        let connections = Arc::new(Semaphore::new(quotas.http_connections_max.min(Semaphore::MAX_PERMITS)));
         let core = Arc::new(Core {
             name: name.clone(),
             store,
@@ -148,6 +151,7 @@ impl Tenant {
             vault,
             courier,
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
+            connections,
             busy: AtomicUsize::new(0),
             due: Mutex::default(),
             progress: Mutex::default(),

@@ -68,17 +68,17 @@ impl WriterQueue {
 
     /// Returns when the write is on disk and visible, or refused.
     pub async fn write(&self, mut write: Write) -> Result<Written, AppendError> {
-        let needs_javascript = self.javascript.attach(&mut write)?;
+        self.javascript.attach(&mut write, async |runtime| self.queue(runtime).await.map(drop)).await?;
+        self.queue(write).await
+    }
+
+    async fn queue(&self, write: Write) -> Result<Written, AppendError> {
         let bytes = size_bytes(&write).clamp(1, self.room_bytes);
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| self.unavailable())?;
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Message::Job(Job { write, bytes, answer, room })).map_err(|_| self.unavailable())?;
-        let written = answered.await.map_err(|_| self.unavailable())??;
-        if needs_javascript {
-            self.javascript.stored();
-        }
-        Ok(written)
+        answered.await.map_err(|_| self.unavailable())?
     }
 
     /// Why the event could not be written whenever it is tried.

@@ -51,6 +51,8 @@ pub struct Quotas {
     pub http_request_bytes_max: usize,
     /// Bytes of the bodies of all responses of one call together.
     pub http_response_bytes_max: usize,
+    /// Connections that the HTTP requests of all processors of the tenant have open together.
+    pub http_connections_max: usize,
     /// Milliseconds from looking up a name until the connection, TLS included, is there.
     pub http_connect_millis_max: u64,
     /// Milliseconds of silence while a response is waited for or read.
@@ -90,6 +92,7 @@ impl Default for Quotas {
             http_header_bytes_max: 64 << 10,
             http_request_bytes_max: 8 * MIB,
             http_response_bytes_max: 16 * MIB,
+            http_connections_max: 200,
             http_connect_millis_max: 10_000,
             http_silence_millis_max: 25_000,
             log_lines_max: 100,

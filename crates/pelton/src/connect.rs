@@ -120,7 +120,8 @@ pub fn body(incoming: Incoming, header_bytes_max: usize) -> impl Body<Data = Byt
 
 /// What goes over the wire: the target without scheme and authority, and the host that was cleared.
 fn address<B>(cleared: &Cleared, request: &mut hyper::Request<B>) -> Result<(), HttpError> {
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    // Written out, one that begins with a query gets its slash.
+    let target = request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
     *request.uri_mut() = target.parse().map_err(|error| HttpError::Protocol(format!("the request's target: {error}")))?;
     let (host, port) = (&cleared.request.host, cleared.request.port);
     let is_default = matches!((cleared.request.scheme.as_str(), port), ("http" | "ws", 80) | ("https" | "wss", 443));
@@ -159,4 +160,23 @@ fn chain(error: &hyper::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pelton_model::EgressRequest;
+
+    #[test]
+    fn a_request_is_for_the_host_that_was_cleared_whatever_it_says_itself() {
+        for (uri, target) in [("http://a.example?q=1", "/?q=1"), ("http://a.example", "/"), ("http://other.example/x/../y?q", "/x/../y?q")]
+        {
+            let host = EgressRequest::new("GET", "http", url::Host::Domain("A.example."), 8080);
+            let cleared = Cleared { request: host, addresses: Vec::new() };
+            let mut request = hyper::Request::get(uri).header(HOST, "other.example").header(HOST, "third.example").body(()).unwrap();
+            address(&cleared, &mut request).unwrap();
+            assert_eq!(request.uri().to_string(), target, "{uri}");
+            assert_eq!(request.headers().get_all(HOST).iter().collect::<Vec<_>>(), ["a.example:8080"]);
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! What may leave the host: nothing, unless the operator's rules say so, and for a processor its own as well.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
 use pelton_model::{EGRESS_SCHEMES, EgressHost, EgressRequest, EgressRule, EgressRules, TenantName};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 /// The operator's rules. What no rule allows is denied.
@@ -14,10 +15,13 @@ use url::Url;
 pub struct Egress {
     rules: Vec<Rule>,
     lookups: Arc<Semaphore>,
+    /// How many of them a tenant has: one whose names never answer leaves the others theirs.
+    shares: Mutex<HashMap<TenantName, Arc<Semaphore>>>,
 }
 
 /// Lookups of names at the same time. Each holds a thread of those that everything blocking shares.
 const LOOKUPS_MAX: usize = 64;
+const LOOKUPS_OF_TENANT_MAX: usize = 8;
 
 /// `[TENANT=][METHOD:]SCHEME://HOST[:PORT]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +65,7 @@ pub struct Cleared {
 
 impl Egress {
     pub fn new(rules: Vec<Rule>) -> Self {
-        Self { rules, lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)) }
+        Self { rules, lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)), shares: Mutex::default() }
     }
 
     /// Resolves the host of `url` and keeps the addresses that the rules allow; only these may be connected to.
@@ -75,7 +79,7 @@ impl Egress {
             EgressHost::Name(name) => {
                 self.check_before_lookup(sender, &request)?;
                 let unresolved = |problem: String| Denied::Unresolved { host: name.clone(), problem };
-                let found = self.look_up(name.clone()).await.map_err(|error| unresolved(error.to_string()))?;
+                let found = self.look_up(sender.tenant, name.clone()).await.map_err(|error| unresolved(error.to_string()))?;
                 if found.is_empty() {
                     return Err(unresolved("the name has no address".to_owned()));
                 }
@@ -86,14 +90,23 @@ impl Egress {
     }
 
     /// The system's resolver cannot be interrupted, so that a lookup keeps its place until it has ended, also when nobody waits for it any more.
-    async fn look_up(&self, name: String) -> std::io::Result<Vec<IpAddr>> {
-        let place = Arc::clone(&self.lookups).acquire_owned().await.map_err(std::io::Error::other)?;
+    async fn look_up(&self, tenant: &TenantName, name: String) -> std::io::Result<Vec<IpAddr>> {
+        let place = self.place(tenant).await.map_err(std::io::Error::other)?;
         let looking = tokio::task::spawn_blocking(move || {
             let found = (name.as_str(), 0).to_socket_addrs();
             drop(place);
             found.map(|found| found.map(|address| address.ip()).collect())
         });
         looking.await.map_err(std::io::Error::other)?
+    }
+
+    async fn place(&self, tenant: &TenantName) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
+        let share = {
+            let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(shares.entry(tenant.clone()).or_insert_with(|| Arc::new(Semaphore::new(LOOKUPS_OF_TENANT_MAX))))
+        };
+        let of_tenant = share.acquire_owned().await?;
+        Ok([of_tenant, Arc::clone(&self.lookups).acquire_owned().await?])
     }
 
     /// Names that no rule could allow are not even asked for.
@@ -178,7 +191,8 @@ impl FromStr for Rule {
     }
 }
 
-/// Whether an address is one of the whole Internet's, rather than of this machine, its networks, or of a protocol's own use (IANA special-purpose registries).
+/// Whether an address is one of the whole Internet's, rather than of this machine, its networks, or of a protocol's own use (IANA special-purpose registries,
+/// and what once was: addresses of version 4 in those of version 6, and site-local ones).
 fn is_public(address: IpAddr) -> bool {
     const NOT_PUBLIC: &[&str] = &[
         "0.0.0.0/8",
@@ -196,11 +210,11 @@ fn is_public(address: IpAddr) -> bool {
         "203.0.113.0/24",
         "224.0.0.0/4",
         "240.0.0.0/4",
-        "::/128",
-        "::1/128",
+        "::/96",
         "64:ff9b::/96",
         "64:ff9b:1::/48",
         "100::/64",
+        "100:0:0:1::/64",
         "2001::/23",
         "2001:db8::/32",
         "2002::/16",
@@ -208,6 +222,7 @@ fn is_public(address: IpAddr) -> bool {
         "5f00::/16",
         "fc00::/7",
         "fe80::/10",
+        "fec0::/10",
         "ff00::/8",
     ];
     let address = address.to_canonical();
@@ -318,6 +333,8 @@ mod tests {
             "::",
             "fe80::1",
             "fd00::1",
+            "fec0::1",
+            "::7f00:1",
             "::ffff:127.0.0.1",
             "::ffff:10.0.0.1",
             "64:ff9b::a00:1",
@@ -345,6 +362,18 @@ mod tests {
     fn of_several_addresses_only_the_allowed_are_connected_to() {
         let addresses = ["10.0.0.1", "93.184.215.14"];
         assert_eq!(decide(&["https://*"], "acme", "POST", "https://example.com/", &addresses).unwrap(), ["93.184.215.14:443"]);
+    }
+
+    #[test]
+    fn a_tenant_whose_names_never_answer_leaves_the_others_their_lookups() {
+        use futures_util::FutureExt as _;
+        let egress = Egress::new(Vec::new());
+        let place = |tenant: &str| egress.place(&TenantName::new(tenant).unwrap()).now_or_never().map(Result::unwrap);
+        let held: Vec<_> = std::iter::from_fn(|| place("slow")).collect();
+        assert_eq!(held.len(), LOOKUPS_OF_TENANT_MAX);
+        assert!(place("other").is_some());
+        drop(held);
+        assert!(place("slow").is_some());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue, T
 use hyper::{Method, Response};
 use pelton_engine::{BoxFuture, Errand, Gate, HttpBody, HttpError, HttpRequest, HttpResponse, Reveal};
 use pelton_model::{EgressHost, EgressRules, Slug, TenantName};
+use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 use url::Url;
 
@@ -30,12 +31,13 @@ struct Parts {
     tenant: TenantName,
     own: EgressRules,
     secrets: Reveal,
+    connections: Arc<Semaphore>,
 }
 
 impl ProcessorGate {
     pub fn new(egress: Arc<Egress>, connector: Arc<Connector>, errand: Errand) -> Self {
-        let Errand { tenant, egress: own, secrets } = errand;
-        Self(Arc::new(Parts { egress, connector, tenant, own, secrets }))
+        let Errand { tenant, egress: own, secrets, connections } = errand;
+        Self(Arc::new(Parts { egress, connector, tenant, own, secrets, connections }))
     }
 }
 
@@ -55,18 +57,24 @@ impl Parts {
         let url = Url::parse(&request.uri().to_string()).map_err(|error| HttpError::Denied(format!("its URL: {error}")))?;
         let millis_max = millis(connect_timeout);
         let opening = async {
+            // Held until the connection has ended, however it does: open files are what all tenants of a host share.
+            let place = Arc::clone(&self.connections).acquire_owned().await.map_err(|error| HttpError::Unreachable(error.to_string()))?;
             let sender = Sender { tenant: &self.tenant, own: Some(&self.own) };
             let cleared = self.egress.clear(sender, request.method().as_str(), &url).await.map_err(denied)?;
             let revealed = self.put_secrets_in(request.headers_mut(), &cleared, header_bytes_max)?;
-            Ok::<_, HttpError>((self.connector.connect(&cleared).await?, cleared, revealed))
+            Ok::<_, HttpError>((self.connector.connect(&cleared).await?, place, cleared, revealed))
         };
         let opened = tokio::time::timeout(connect_timeout, opening).await;
-        let (connection, cleared, revealed) = opened.map_err(|_| HttpError::ConnectTimeout { millis_max })??;
+        let (connection, place, cleared, revealed) = opened.map_err(|_| HttpError::ConnectTimeout { millis_max })??;
         let begun = tokio::time::timeout(first_byte_timeout, connect::begin(connection, &cleared, request, header_bytes_max)).await;
         let Begun { response, connection } = begun.map_err(|_| HttpError::ResponseTimeout { millis_max: millis(first_byte_timeout) })??;
         let response = response.map(|incoming| {
             let body = Impatient::new(connect::body(incoming, header_bytes_max).boxed_unsync(), between_bytes_timeout);
             body.boxed_unsync()
+        });
+        let connection = Box::pin(async move {
+            connection.await;
+            drop(place);
         });
         Ok(HttpResponse { response: mask(response, &revealed)?, connection })
     }
@@ -135,13 +143,14 @@ fn mask(mut response: Response<HttpBody>, revealed: &[Vec<u8>]) -> Result<Respon
     if revealed.is_empty() {
         return Ok(response);
     }
+    let mut masker = Masker::new(revealed);
     for (name, plain) in [(CONTENT_ENCODING, "identity"), (TRANSFER_ENCODING, "chunked")] {
         let coded = response.headers().get_all(name).iter().find(|value| !value.as_bytes().eq_ignore_ascii_case(plain.as_bytes()));
         if let Some(coding) = coded {
-            return Err(HttpError::ContentCoding(String::from_utf8_lossy(coding.as_bytes()).chars().take(100).collect()));
+            let masked = masker.all(coding.as_bytes());
+            return Err(HttpError::ContentCoding(String::from_utf8_lossy(&masked).chars().take(100).collect()));
         }
     }
-    let mut masker = Masker::new(revealed);
     for value in response.headers_mut().values_mut() {
         let masked = HeaderValue::try_from(masker.all(value.as_bytes()));
         *value = masked.map_err(|error| HttpError::Protocol(error.to_string()))?;
@@ -196,4 +205,66 @@ impl Body for Impatient {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt as _;
+
+    fn answer(headers: &[(&str, &str)], value: &str) -> Result<Response<HttpBody>, HttpError> {
+        let body = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let mut response = Response::new(body);
+        for (name, value) in headers {
+            response.headers_mut().append(hyper::header::HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        mask(response, &[value.as_bytes().to_vec()])
+    }
+
+    #[test]
+    fn a_value_that_comes_back_as_a_coding_is_not_told() {
+        for name in ["content-encoding", "transfer-encoding"] {
+            let refused = answer(&[(name, "s3cret")], "s3cret").err();
+            assert_eq!(refused, Some(HttpError::ContentCoding("******".to_owned())));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_its_place_until_it_has_ended() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let rule = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nit goes on").await.unwrap();
+                open.push(stream);
+            }
+        });
+        let connections = Arc::new(Semaphore::new(1));
+        let errand = Errand {
+            tenant: TenantName::new("acme").unwrap(),
+            egress: EgressRules::everything(),
+            secrets: Arc::new(|_| Ok(None)),
+            connections: Arc::clone(&connections),
+        };
+        let egress = Egress::new(vec![rule.parse().unwrap()]);
+        let gate = ProcessorGate::new(Arc::new(egress), Arc::new(Connector::new().unwrap()), errand);
+        let send = || {
+            let body = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+            gate.send(HttpRequest {
+                request: hyper::Request::get(&rule).body(body).unwrap(),
+                connect_timeout: Duration::MAX,
+                first_byte_timeout: Duration::MAX,
+                between_bytes_timeout: Duration::MAX,
+                header_bytes_max: 1_000,
+            })
+        };
+        let first = send().await.ok().unwrap();
+        assert_eq!(connections.available_permits(), 0);
+        let mut second = send();
+        assert!(futures_util::FutureExt::now_or_never(&mut second).is_none());
+        drop(first);
+        assert!(second.await.is_ok());
+        assert_eq!(connections.available_permits(), 1);
+    }
 }

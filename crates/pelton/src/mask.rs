@@ -25,7 +25,7 @@ struct Needle {
 
 impl Masker {
     pub fn new(values: &[Vec<u8>]) -> Self {
-        let mut texts: Vec<Vec<u8>> = values.iter().flat_map(|value| [value.clone(), as_json(value), as_percent(value)]).collect();
+        let mut texts: Vec<Vec<u8>> = values.iter().flat_map(|value| spellings(value)).collect();
         texts.sort();
         texts.dedup();
         Self { needles: texts.into_iter().filter(|text| !text.is_empty()).map(Needle::new).collect(), held: Vec::new() }
@@ -89,16 +89,36 @@ impl Needle {
     }
 }
 
-/// As it stands between the quotes of a JSON string.
-fn as_json(value: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(value);
-    let quoted = serde_json::Value::from(text.as_ref()).to_string();
-    quoted.as_bytes()[1..quoted.len() - 1].to_vec()
+/// As it was sent, and as servers write it into what they answer: JSON, for some of which a slash or what HTML minds is escaped, and percent-encoded in
+/// either case.
+fn spellings(value: &[u8]) -> [Vec<u8>; 6] {
+    let (json, percent) = (as_json(value), as_percent(value));
+    let html_safe = [("&", r"\u0026"), ("<", r"\u003c"), (">", r"\u003e")];
+    let html_safe = html_safe.iter().fold(json.clone(), |text, (plain, escaped)| text.replace(plain, escaped));
+    let lower_percent = lower_hex(&percent);
+    [value.to_vec(), json.replace('/', r"\/").into(), json.into(), html_safe.into(), percent.into(), lower_percent.into()]
 }
 
-fn as_percent(value: &[u8]) -> Vec<u8> {
+/// As it stands between the quotes of a JSON string.
+fn as_json(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    let quoted = serde_json::Value::from(text.as_ref()).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// `%2f` for `%2F`.
+fn lower_hex(percent: &str) -> String {
+    let mut escapes = percent.split('%');
+    let plain = escapes.next().unwrap_or_default().to_owned();
+    escapes.fold(plain, |text, escape| {
+        let (digits, rest) = escape.split_at(escape.len().min(2));
+        text + "%" + &digits.to_ascii_lowercase() + rest
+    })
+}
+
+fn as_percent(value: &[u8]) -> String {
     const UNRESERVED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-    percent_encoding::percent_encode(value, UNRESERVED).to_string().into_bytes()
+    percent_encoding::percent_encode(value, UNRESERVED).to_string()
 }
 
 /// A body without the values. Its length stays what it was.
@@ -195,6 +215,7 @@ mod tests {
         assert_eq!(masked(&["ab", "bc"], "abc"), "***");
         assert_eq!(masked(&["s3cret"], "s3cre"), "s3cre");
         assert_eq!(masked(&["a\"b/c"], r#"{"x":"a\"b/c"} a%22b%2Fc"#), r#"{"x":"******"} *********"#);
+        assert_eq!(masked(&["A/b&c"], r#"{"x":"A\/b&c","y":"A/b\u0026c"} A%2fb%26c"#), r#"{"x":"******","y":"**********"} *********"#);
         assert_eq!(masked(&[], "as it is"), "as it is");
     }
 

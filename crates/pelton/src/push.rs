@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use http_body_util::Full;
@@ -42,7 +42,10 @@ impl Post {
     async fn try_post(&self, tenant: &TenantName, webhook: Webhook) -> Result<Delivery, Delivery> {
         let url = Url::parse(&webhook.url).map_err(|error| refused("bad-url", error.to_string()))?;
         let sender = Sender { tenant, own: None };
-        let cleared = self.egress.clear(sender, "POST", &url).await.map_err(denied)?;
+        let too_slow = || failed("timeout", format!("no answer within {} ms", webhook.timeout.as_millis()));
+        let began = Instant::now();
+        let clearing = tokio::time::timeout(webhook.timeout, self.egress.clear(sender, "POST", &url));
+        let cleared = clearing.await.map_err(|_| too_slow())?.map_err(denied)?;
         let mut request = hyper::Request::post(&url[url::Position::BeforePath..url::Position::AfterQuery]);
         for (name, value) in &webhook.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| refused("bad-header", error.to_string()))?;
@@ -54,11 +57,8 @@ impl Post {
             let connection = self.connector.connect(&cleared).await?;
             connect::begin(connection, &cleared, request, HEADER_BYTES_MAX).await
         };
-        let answered = tokio::time::timeout(webhook.timeout, answer).await;
-        let response = answered
-            .map_err(|_| failed("timeout", format!("no answer within {} ms", webhook.timeout.as_millis())))?
-            .map_err(|error| failed("unreachable", error.to_string()))?
-            .response;
+        let answered = tokio::time::timeout(webhook.timeout.saturating_sub(began.elapsed()), answer).await;
+        let response = answered.map_err(|_| too_slow())?.map_err(|error| failed("unreachable", error.to_string()))?.response;
         let status = response.status();
         if status.is_success() {
             return Ok(Delivery::Delivered);

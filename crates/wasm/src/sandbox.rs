@@ -213,12 +213,21 @@ fn cache(folder: &Path) -> Result<Cache, SandboxError> {
     Cache::new(config).map_err(|error| fail(format!("{error:#}")))
 }
 
+/// One that was there before may be the operator's for more than this, so of its permissions no more is changed than has to be.
 #[cfg(unix)]
 fn create_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    const GROUP_WRITES: u32 = 0o020;
+    const OTHERS_WRITE: u32 = 0o002;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // It may have been there before.
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+    let mode = std::fs::metadata(folder)?.permissions().mode();
+    if mode & OTHERS_WRITE != 0 {
+        return Err(std::io::Error::other("everybody on this machine can write to it, and what is in it is run; take a folder of its own"));
+    }
+    if mode & GROUP_WRITES == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode & !GROUP_WRITES))
 }
 
 #[cfg(not(unix))]

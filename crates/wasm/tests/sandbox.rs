@@ -480,3 +480,19 @@ fn compiled_code_is_kept_in_a_folder_of_its_own() {
         assert_eq!(std::fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_cache_that_others_can_write_to_is_not_used_and_one_that_was_there_is_left_as_it_is() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mode_after = |mode: u32| {
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        let sandbox = Sandbox::new(&SandboxOptions { compile_cache: Some(folder.path().to_owned()) });
+        let after = std::fs::metadata(folder.path()).unwrap().permissions().mode() & 0o7777;
+        sandbox.map(|_| after).map_err(|error| error.to_string())
+    };
+    assert_eq!(mode_after(0o755).unwrap(), 0o755);
+    assert_eq!(mode_after(0o2770).unwrap(), 0o2750);
+    assert!(mode_after(0o1777).unwrap_err().contains("everybody on this machine can write to it"));
+}

@@ -21,7 +21,7 @@ use wit_parser::{Resolve, WorldId};
 use super::kit;
 use super::language::Project;
 use super::target::told;
-use crate::cli::{Failure, Format, print};
+use crate::cli::{Failure, Format, print, printable};
 
 #[derive(Args)]
 pub struct Options {
@@ -113,7 +113,10 @@ pub fn list(what: &str, names: &[String]) -> String {
     if names.is_empty() {
         return format!("  {what}  nothing\n");
     }
-    let rows = names.iter().enumerate().map(|(nth, name)| format!("  {:7}  {name}\n", if nth == 0 { what } else { "" }));
+    let rows = names.iter().enumerate().map(|(nth, name)| {
+        let what = if nth == 0 { what } else { "" };
+        format!("  {what:7}  {}\n", printable(name))
+    });
     rows.collect()
 }
 

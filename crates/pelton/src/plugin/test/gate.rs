@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use pelton_engine::{BoxFuture, Errand, Gate, HttpError, HttpRequest, HttpResponse};
-use pelton_model::{EgressRule, EgressRules, TenantName};
+use pelton_model::{EgressRule, EgressRules, Quotas, TenantName};
+use tokio::sync::Semaphore;
 
 use crate::cli::Failure;
 use crate::connect::Connector;
@@ -18,7 +19,8 @@ pub fn gate(rules: &[EgressRule]) -> Result<Arc<dyn Gate>, Failure> {
     let operator = rules.iter().map(|rule| rule.to_string().parse::<Rule>()).collect::<Result<_, _>>().map_err(Failure::usage)?;
     let connector = Connector::new().map_err(super::super::host_failed)?;
     let (tenant, egress) = (TenantName::from_checked("test"), EgressRules::from(rules.to_vec()));
-    let errand = Errand { tenant, egress, secrets: Arc::new(|_| Ok(None)) };
+    let connections = Arc::new(Semaphore::new(Quotas::default().http_connections_max));
+    let errand = Errand { tenant, egress, secrets: Arc::new(|_| Ok(None)), connections };
     Ok(Arc::new(ProcessorGate::new(Arc::new(Egress::new(operator)), Arc::new(connector), errand)))
 }
 

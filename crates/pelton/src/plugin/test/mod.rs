@@ -276,7 +276,7 @@ fn told_case(format: Format, case: &Case, steps: &[Played], split: &Result<usize
             unequal.last,
             match &unequal.found {
                 Ok(found) => indented(&coloured(&diff(&pretty(unequal.expected.as_str()), &pretty(found.as_str())), bad, good, reset)),
-                Err(reason) => indented(&told(reason)),
+                Err(reason) => indented(&coloured(&told(reason), "", "", "")),
             }
         )),
     }
