@@ -75,8 +75,6 @@ enum Command {
     },
     /// Write the TypeScript declarations of the contract, plugins/sdk/js/types/wit.d.ts
     JsTypes,
-    /// Build and test a processor with StarlingMonkey, which installs 385 MB of packages
-    Starlingmonkey,
     /// Install the toolchains of the languages other than Rust into target/toolchains, and print the folders for the PATH
     Toolchains,
     /// Install the GitHub webhook payloads that the github-triage example is run on, and print their folder
@@ -107,7 +105,6 @@ fn execute(command: Command) -> Result<()> {
             if test { plugins::test(&names) } else { Ok(()) }
         }
         Command::JsTypes => js_types::write(),
-        Command::Starlingmonkey => node::test_starlingmonkey(),
         Command::Toolchains => {
             println!("{}", python::ensure_python_tools()?.display());
             Ok(())

@@ -1,11 +1,9 @@
 //! The npm packages that projects in JavaScript and TypeScript are built and tested with, in `plugins/node_modules`.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::projects::Tools;
 use crate::run;
 
 /// The oldest Node.js that the packages and the SDK's builder run on.
@@ -13,7 +11,21 @@ const MAJOR_MIN: u32 = 20;
 
 /// Installs what `plugins/package-lock.json` pins with hashes, unless that very lock is installed.
 pub fn ensure_node_tools() -> Result<()> {
-    install(&run::root().join("plugins"), &["ci"])
+    run::ensure_tools(&["node", "npm"], &["nodejs", "npm"])?;
+    ensure_version()?;
+    // The copy of the lock file is written last, and so says that the installation it describes is complete.
+    let folder = run::root().join("plugins");
+    let path = folder.join("package-lock.json");
+    let lock = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let installed = folder.join("node_modules/.installed.json");
+    if std::fs::read(&installed).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    run::step(format_args!("installing npm packages (390 MB, most of it StarlingMonkey's) to {}/node_modules", folder.display()));
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
+    run::run(&mut npm).context("installing npm packages")?;
+    Ok(std::fs::write(installed, lock)?)
 }
 
 /// Checks the types of the SDK for JavaScript and runs its tests.
@@ -22,31 +34,6 @@ pub fn test_sdk() -> Result<()> {
     let sdk = run::root().join("plugins/sdk/js");
     run::run(Command::new("npm").args(["run", "--silent", "check"]).current_dir(&sdk))?;
     run::run(Command::new("npm").args(["test", "--silent"]).current_dir(&sdk))
-}
-
-/// Installs StarlingMonkey's packages (385 MB), builds the SDK's test project with them and runs it on its events.
-pub fn test_starlingmonkey() -> Result<()> {
-    let project = run::root().join("plugins/sdk/js/test-starlingmonkey");
-    // `npm ci` wants packages for other machines in the lock file that were never published; this takes what is in there all the same.
-    install(&project, &["install", "--no-save"])?;
-    run::run(Tools::ensure()?.pelton()?.args(["plugin", "test"]).arg(project))
-}
-
-fn install(project: &Path, how: &[&str]) -> Result<()> {
-    run::ensure_tools(&["node", "npm"], &["nodejs", "npm"])?;
-    ensure_version()?;
-    // The copy of the lock file is written last, and so says that the installation it describes is complete.
-    let path = project.join("package-lock.json");
-    let lock = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let installed = project.join("node_modules/.installed.json");
-    if std::fs::read(&installed).is_ok_and(|installed| installed == lock) {
-        return Ok(());
-    }
-    run::step(format_args!("installing the npm packages of {}", project.display()));
-    let mut npm = Command::new("npm");
-    npm.args(how).args(["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(project);
-    run::run(&mut npm).context("installing npm packages")?;
-    Ok(std::fs::write(installed, lock)?)
 }
 
 fn ensure_version() -> Result<()> {
@@ -72,13 +59,12 @@ mod tests {
 
     #[test]
     fn every_package_is_pinned_with_its_hash() {
-        for lock in ["plugins/package-lock.json", "plugins/sdk/js/test-starlingmonkey/package-lock.json"] {
-            let lock: serde_json::Value = serde_json::from_slice(&std::fs::read(run::root().join(lock)).unwrap()).unwrap();
-            for (name, package) in lock["packages"].as_object().unwrap() {
-                // The rest is what is here.
-                let is_fetched = name.contains("node_modules/") && package["link"] != true;
-                assert!(!is_fetched || package["integrity"].is_string(), "{name}");
-            }
+        let lock = std::fs::read(run::root().join("plugins/package-lock.json")).unwrap();
+        let lock: serde_json::Value = serde_json::from_slice(&lock).unwrap();
+        for (name, package) in lock["packages"].as_object().unwrap() {
+            // The rest is what is here.
+            let is_fetched = name.contains("node_modules/") && package["link"] != true;
+            assert!(!is_fetched || package["integrity"].is_string(), "{name}");
         }
     }
 }
