@@ -308,7 +308,8 @@ impl Tenant {
         let deadline = tokio::time::Instant::now() + wait;
         loop {
             let info = self.core.store.stream(stream)?;
-            let until = Offset::new(tail.next()).unwrap_or(Offset::FIRST).max(from);
+            // As far as the state says, not the tail: that moves a moment after the commit which decides.
+            let until = info.as_ref().map_or(from, |info| info.next_offset).max(from);
             while from < until {
                 let page = self.read(stream, from..until, PageLimit::default())?;
                 if let Some(event) = page.events.into_iter().find(|event| decides(event, slug, configured)) {
@@ -316,7 +317,7 @@ impl Tenant {
                 }
                 from = page.next;
             }
-            // Read before the events were: if it was not pending then, its decision would have been among them.
+            // If it is not pending, its decision would have been among the events that this state is the fold of.
             let pending = info.and_then(|info| info.control.processors.get(slug)?.pending.clone());
             if pending.is_none_or(|version| version.configured_offset != configured) {
                 return Ok(Outcome::NothingToDo);
