@@ -329,6 +329,66 @@ fn two_programs_on_one_stream_each_have_their_own_state() {
 }
 
 #[test]
+fn one_program_serves_several_streams_each_with_its_own_configuration() {
+    let server = Server::start();
+    let program = "export default {
+        initialState: { sum: 0 },
+        reduce: ({ event, state, config }) => (event.type === 'add' ? { sum: state.sum + config.step } : undefined),
+        async afterAppend({ append, event, slug, config }) {
+            if (event.type === 'add') await append({ type: 'added', payload: { slug, config } });
+        },
+    };";
+    for (stream, config) in [("/one", json!({ "step": 1 })), ("/ten", json!({ "step": 10 }))] {
+        deploy(&server, stream, &json!({ "slug": "sum", "script": program, "config": config }));
+        server.append(stream, &event("add"));
+        assert_eq!(server.settled(stream)["processors"]["sum"]["state"]["sum"], config["step"]);
+        let added = server.wait_for(stream, |event| event["type"] == "added");
+        assert_eq!(added["payload"], json!({ "slug": "sum", "config": config }));
+    }
+    // Another configuration is another version, which folds the history.
+    deploy(&server, "/ten", &json!({ "slug": "sum", "script": program, "config": { "step": 100 } }));
+    assert_eq!(server.settled("/ten")["processors"]["sum"]["state"]["sum"], 100);
+}
+
+#[test]
+fn a_number_of_any_size_passes_through_a_program() {
+    let server = Server::start();
+    let program = on_go("await append({ type: 'echo', payloadJson: event.payloadJson })");
+    script(&server, "/a", "p", &program);
+    server.post("/a", r#"{"type":"go","payload":{"n":12345678901234567890123,"m":1.10}}"#).ok();
+    server.wait_for("/a", |event| event["type"] == "echo");
+    let page = server.get("/api/streams/a?types=echo");
+    assert!(page.text().contains(r#"{"n":12345678901234567890123,"m":1.10}"#), "{}", page.text());
+}
+
+#[test]
+fn a_program_may_be_as_large_as_an_event() {
+    let server = Server::start();
+    let class = |nth: usize| {
+        let methods: Vec<_> = (0..10)
+            .map(|m| {
+                format!(
+                    "  method{m}(first, second) {{ const sum = first + second * {m}; return sum > {nth} ? {{ sum }} : [first, second]; }}"
+                )
+            })
+            .collect();
+        format!("class C{nth} {{\n{}\n}}\n", methods.join("\n"))
+    };
+    let mut program: String = (0..)
+        .map(class)
+        .scan(0, |bytes, class| {
+            *bytes += class.len();
+            (*bytes < 1_000_000).then_some(class)
+        })
+        .collect();
+    program += COUNTER;
+    assert!(program.len() > 990_000);
+    script(&server, "/a", "c", &program);
+    server.append("/a", &event("count"));
+    assert_eq!(server.settled("/a")["processors"]["c"]["state"], json!({ "count": 1 }));
+}
+
+#[test]
 fn a_program_that_cannot_be_loaded_is_rejected_with_what_where_and_what_to_do() {
     let server = Server::start();
     for (program, message, location) in [
@@ -433,6 +493,7 @@ fn what_is_no_program_is_kept_as_an_invalid_event() {
         (json!({ "slug": "a" }), "found neither"),
         (json!({ "slug": "a", "script": "", "modules": { "a.js": "" } }), "found both"),
         (json!({ "slug": "a", "script": "", "more": 1 }), "unknown field `more`"),
+        (json!({ "slug": "a", "script": "", "config": [1] }), "payload.config: expected a JSON object, found array"),
     ] {
         let recorded = server.append("/a", &configured(&payload));
         assert_eq!(recorded["type"], "stream/invalid-event-appended", "{recorded:#}");

@@ -64,7 +64,7 @@ fn subscriptions() {
 
 #[test]
 fn javascript() {
-    run("javascript.md", 9);
+    run("javascript.md", 10);
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl Builtin {
 
     fn check(self, payload: &JsonObject) -> Result<(), EventIssues> {
         fn fits<'a, T: Deserialize<'a>>(payload: &'a JsonObject) -> Result<(), EventIssues> {
-            payload.to::<T>().map(drop).map_err(|error| EventIssues::one("payload", error.to_string()))
+            EventIssues::find_in::<T>(payload).map(drop)
         }
         match self {
             Self::Initialized

@@ -22,6 +22,9 @@ pub struct DynamicWorkerConfigured {
     /// JavaScript, TypeScript and JSON modules by name, beginning with `processor.ts` or `processor.js`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modules: Option<BTreeMap<String, String>>,
+    /// Given to the program as `config`, so that one program can serve several streams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<JsonObject>,
     /// Instead of the program's `consumes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consumes: Option<TypePatterns>,
@@ -67,7 +70,7 @@ impl DynamicWorkerConfigured {
     /// # Errors
     /// The fields that do not fit.
     pub fn parse(payload: &JsonObject) -> Result<Self, EventIssues> {
-        let worker: Self = payload.to().map_err(|error| EventIssues::one("payload", error.to_string()))?;
+        let worker: Self = EventIssues::find_in(payload)?;
         match (&worker.script, &worker.modules) {
             (Some(_), Some(_)) => Err(EventIssues::one("payload", "expected either `script` or `modules`, found both".to_owned())),
             (None, None) => Err(EventIssues::one("payload", "expected either `script` or `modules`, found neither".to_owned())),
@@ -89,11 +92,14 @@ impl DynamicWorkerConfigured {
             #[serde(skip_serializing_if = "Option::is_none")]
             modules: Option<BTreeMap<String, String>>,
             #[serde(skip_serializing_if = "Option::is_none")]
+            config: Option<JsonObject>,
+            #[serde(skip_serializing_if = "Option::is_none")]
             compat: Option<WorkerCompat>,
             #[serde(skip_serializing_if = "Option::is_none")]
             outbound_gateway: Option<Json>,
         }
-        let program = Program { script: self.script, modules: self.modules, compat: self.compat, outbound_gateway: self.outbound_gateway };
+        let Self { script, modules, config, compat, outbound_gateway, .. } = self;
+        let program = Program { script, modules, config, compat, outbound_gateway };
         Some(ProcessorConfigured {
             slug: self.slug,
             component: self.runtime?,

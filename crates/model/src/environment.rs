@@ -27,7 +27,7 @@ impl EnvVarSet {
     /// # Errors
     /// The field that does not fit.
     pub fn parse(payload: &JsonObject) -> Result<Self, EventIssues> {
-        let set: Self = payload.to().map_err(|error| EventIssues::one("payload", error.to_string()))?;
+        let set: Self = EventIssues::find_in(payload)?;
         if !(1..=KEY_BYTES_MAX).contains(&set.key.len()) || set.key.chars().any(|c| c == '=' || c.is_control()) {
             let found: String = set.key.chars().take(KEY_BYTES_MAX).collect();
             let expected = format!("expected 1 to {KEY_BYTES_MAX} bytes without `=` and control characters, found {found:?}");

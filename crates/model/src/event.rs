@@ -156,6 +156,21 @@ impl EventIssues {
     pub fn one(field: &str, problem: impl Into<String>) -> Self {
         Self(vec![Issue { field: field.to_owned(), problem: problem.into() }])
     }
+
+    /// What a payload says, or the field of it that does not fit.
+    pub(crate) fn find_in<'a, T: Deserialize<'a>>(payload: &'a JsonObject) -> Result<T, Self> {
+        payload.to().map_err(|_| {
+            // Looked for a second time, for to keep the way to each field costs.
+            let mut deserializer = serde_json::Deserializer::from_str(payload.as_str());
+            match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+                Err(error) if error.path().iter().next().is_some() => {
+                    Self::one(&format!("payload.{}", error.path()), error.inner().to_string())
+                }
+                Err(error) => Self::one("payload", error.inner().to_string()),
+                Ok(_) => Self::one("payload", "expected one JSON object"),
+            }
+        })
+    }
 }
 
 impl fmt::Display for EventIssues {

@@ -121,7 +121,7 @@ impl SubscriptionConfigured {
     /// # Errors
     /// The fields that do not fit, or not together.
     pub fn parse(payload: &JsonObject) -> Result<Self, EventIssues> {
-        let configured: Self = payload.to().map_err(|error| EventIssues::one("payload", error.to_string()))?;
+        let configured: Self = EventIssues::find_in(payload)?;
         let fault = |field: &str, problem: String| Err(EventIssues::one(&format!("payload.{field}"), problem));
         if let Err(problem) = configured.check_url() {
             return fault("callbackUrl", problem);
@@ -168,7 +168,7 @@ impl TransformerConfigured {
     /// # Errors
     /// The fields that do not fit.
     pub fn parse(payload: &JsonObject) -> Result<Self, EventIssues> {
-        let configured: Self = payload.to().map_err(|error| EventIssues::one("payload", error.to_string()))?;
+        let configured: Self = EventIssues::find_in(payload)?;
         for (field, expression) in [("matcher", &configured.matcher), ("transform", &configured.transform)] {
             expression.check().map_err(|problem| EventIssues::one(&format!("payload.{field}"), problem))?;
         }

@@ -281,7 +281,7 @@ impl ScheduleConfigured {
     /// # Errors
     /// The fields that do not fit.
     pub fn parse(payload: &JsonObject) -> Result<Self, EventIssues> {
-        let configured: Self = payload.to().map_err(|error| EventIssues::one("payload", error.to_string()))?;
+        let configured: Self = EventIssues::find_in(payload)?;
         parse_append(&configured.append)?;
         Ok(configured)
     }
@@ -291,7 +291,7 @@ impl AppendScheduled {
     /// # Errors
     /// The fields that do not fit.
     pub fn parse(payload: &JsonObject) -> Result<Self, EventIssues> {
-        let scheduled: Self = payload.to().map_err(|error| EventIssues::one("payload", error.to_string()))?;
+        let scheduled: Self = EventIssues::find_in(payload)?;
         parse_append(&scheduled.append)?;
         Ok(scheduled)
     }

@@ -180,6 +180,10 @@ impl Handling {
         Self { source, appender, outbox: Vec::new(), appends: 0, append_bytes: 0, direct: 0 }
     }
 
+    pub(crate) fn has_appended_at_once(&self) -> bool {
+        self.direct > 0
+    }
+
     pub(crate) fn into_outbox(self) -> Vec<(StreamPath, NewEvent)> {
         self.outbox
     }

@@ -171,9 +171,9 @@ impl Outgoing {
         });
     }
 
-    /// Whatever is still under way is given up: nothing goes on that nobody waits for.
-    pub fn end_call(&mut self) {
-        self.call = None;
+    /// Whatever is still under way is given up: nothing goes on that nobody waits for. Whether the call has sent anything.
+    pub fn end_call(&mut self) -> bool {
+        self.call.take().is_some_and(|call| call.requests > 0)
     }
 }
 

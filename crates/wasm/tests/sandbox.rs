@@ -236,6 +236,22 @@ fn a_reducer_that_grows_is_replaced_before_it_runs_out() {
 }
 
 #[test]
+fn memory_left_over_does_not_decide_the_fate_of_an_effect() {
+    // Each of them keeps a mebibyte for good and fails without it, and 16 are allowed.
+    let results = act_on(effector(quotas()), events(&"G".repeat(40)), recorder(None));
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+#[test]
+fn an_effect_that_has_gone_out_is_not_done_again_for_want_of_memory() {
+    let recorder = recorder(None);
+    let results = act_on(effector(quotas()), events(&"D".repeat(20)), recorder.clone());
+    let failed: Vec<_> = results.iter().filter_map(|result| Some(result.as_ref().err()?.reason().code)).collect();
+    assert_eq!(failed, ["out-of-memory"]);
+    assert_eq!(recorder.recorded.lock().unwrap().len(), 20);
+}
+
+#[test]
 fn the_outbox_comes_back_stamped() {
     let mut handled = events("p");
     handled[0].source = Some(Source {

@@ -134,11 +134,12 @@ impl Case {
         Ok(Case { name, file, manifest, steps })
     }
 
-    /// The same case for the JavaScript runtime, whose configuration is the program.
+    /// The same case for the JavaScript runtime, whose configuration is the program with what it is configured with.
     pub fn with_program(&self, program: &str, scratch: &Path) -> Result<Case> {
         let text = fs::read_to_string(&self.file)?;
         let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&text)?;
-        fields.insert("config".to_owned(), to_raw_value(&serde_json::json!({ "script": program }))?);
+        let config = fields.remove("config");
+        fields.insert("config".to_owned(), to_raw_value(&serde_json::json!({ "script": program, "config": config }))?);
         fs::create_dir_all(scratch)?;
         let file = scratch.join(format!("{}.json", self.name));
         fs::write(&file, serde_json::to_string(&fields)?)?;

@@ -1,6 +1,5 @@
 //! Every SDK's conformance processor on the same cases, as one table. `plugins/conformance/README.md` says what is compared.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -15,11 +14,7 @@ use crate::{plugins, run};
 struct Column {
     language: String,
     outcome: Result<Vec<Option<Difference>>>,
-    exceptions: Exceptions,
 }
-
-/// Cases that a language cannot pass by its nature, and why.
-type Exceptions = BTreeMap<String, String>;
 
 const PROGRAM: &str = "processor.js";
 
@@ -34,13 +29,9 @@ pub fn conformance(languages: &[String]) -> Result<()> {
             None => tools.play(&component, &cases),
             Some(program) => tools.play(&component, &programmed(&cases, &language, &program)?),
         });
-        columns.push(Column { exceptions: exceptions(&language)?, language, outcome });
+        columns.push(Column { language, outcome });
     }
     print!("{}", table(&cases, &columns, std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()));
-    let notes = notes(&cases, &columns);
-    if !notes.is_empty() {
-        print!("\n{}", notes.concat());
-    }
     let problems = problems(&cases, &columns);
     ensure!(problems.is_empty(), "not all languages do the same\n\n{}", problems.join("\n").trim_end());
     Ok(())
@@ -105,14 +96,6 @@ fn programmed(cases: &[Case], language: &str, program: &str) -> Result<Vec<Case>
     cases.iter().map(|case| case.with_program(program, &scratch)).collect()
 }
 
-fn exceptions(language: &str) -> Result<Exceptions> {
-    let file = folder().join(language).join("exceptions.json");
-    if !file.is_file() {
-        return Ok(Exceptions::new());
-    }
-    serde_json::from_str(&fs::read_to_string(&file)?).with_context(|| file.display().to_string())
-}
-
 fn table(cases: &[Case], columns: &[Column], color: bool) -> String {
     let (good, bad, reset) = if color { ("\x1b[32m", "\x1b[31m", "\x1b[0m") } else { ("", "", "") };
     let width = |name: &str| name.chars().count().max(4);
@@ -123,10 +106,9 @@ fn table(cases: &[Case], columns: &[Column], color: bool) -> String {
     }
     for (nth, case) in cases.iter().enumerate() {
         text.push_str(&format!("\n{:first$}", case.name));
-        for column @ Column { language, outcome, .. } in columns {
+        for Column { language, outcome } in columns {
             let (color, word) = match outcome {
                 Ok(cells) if cells[nth].is_none() => (good, "ok"),
-                Ok(_) if column.exceptions.contains_key(&case.name) => ("", "-"),
                 _ => (bad, "FAIL"),
             };
             text.push_str(&format!("  {color}{word:width$}{reset}", width = width(language)));
@@ -138,28 +120,14 @@ fn table(cases: &[Case], columns: &[Column], color: bool) -> String {
 /// What is wrong with red cells, one text a cell; a column that is red as a whole has one.
 fn problems(cases: &[Case], columns: &[Column]) -> Vec<String> {
     let mut problems = Vec::new();
-    for Column { language, outcome, exceptions } in columns {
+    for Column { language, outcome } in columns {
         match outcome {
             Err(error) => problems.push(format!("{language}: {error:#}\n")),
             Ok(cells) => problems.extend(cases.iter().zip(cells).filter_map(|(case, cell)| {
-                let difference = cell.as_ref().filter(|_| !exceptions.contains_key(&case.name))?;
+                let difference = cell.as_ref()?;
                 Some(format!("{language}, {}: {difference}\n", case.name))
             })),
         }
     }
     problems
-}
-
-/// An exception that is none any more is to go.
-fn notes(cases: &[Case], columns: &[Column]) -> Vec<String> {
-    let mut notes = Vec::new();
-    for Column { language, outcome, exceptions } in columns {
-        for (case, cell) in cases.iter().zip(outcome.iter().flatten()) {
-            if let Some(reason) = exceptions.get(&case.name) {
-                let passes = if cell.is_none() { "; it passes all the same, so strike it out" } else { "" };
-                notes.push(format!("- {language}, {}: {reason}{passes}\n", case.name));
-            }
-        }
-    }
-    notes
 }

@@ -11,7 +11,7 @@ export default {
   initialState: null,
   stateVersion: 2,
 
-  reduce({ state, event, logger }) {
+  reduce({ state, event, logger, slug, config }) {
     const folded = { ...(state ?? FIRST) };
     folded.count += 1;
     const { payload } = event;
@@ -31,7 +31,10 @@ export default {
         folded.kept = payload.value;
         break;
       case "do/echo":
-        folded.echo = JSON.stringify(payload);
+        folded.echo = event.payloadJson;
+        break;
+      case "do/show":
+        folded.seen = details(event, slug, config);
         break;
       case "do/log":
         logger[payload.level](`reduce: ${payload.message}`);
@@ -39,7 +42,7 @@ export default {
       case "do/forget":
         return null;
       case "do/reject":
-        throw new Error(payload.message);
+        throw new ProcessorError(payload.message);
       case "do/throw":
       case "do/trap":
         end(payload, "reduce");
@@ -52,7 +55,7 @@ export default {
     return folded;
   },
 
-  async afterAppend({ event, state, append, appendNow, logger }) {
+  async afterAppend({ event, state, append, appendNow, logger, slug, config }) {
     const { payload } = event;
     switch (event.type) {
       case "do/text":
@@ -62,7 +65,10 @@ export default {
         await append({ type: "did/keep", payload: { value: state.kept } });
         break;
       case "do/echo":
-        await append({ type: "did/echo", payload });
+        await append({ type: "did/echo", payloadJson: event.payloadJson });
+        break;
+      case "do/show":
+        await append({ type: "did/show", payload: details(event, slug, config) });
         break;
       case "do/log":
         logger[payload.level](`after-append: ${payload.message}`);
@@ -72,13 +78,17 @@ export default {
         break;
       case "do/fail":
         await append({ type: "did/fail" });
-        throw new Error(payload.message);
+        throw new ProcessorError(payload.message);
       case "do/throw":
       case "do/trap":
         end(payload, "after-append");
     }
   },
 };
+
+function details({ streamPath, offset, type, payload, metadata = null, idempotencyKey = null, createdAt, source = null }, slug, config) {
+  return { streamPath, offset, type, payload, metadata, idempotencyKey, createdAt: Date.parse(createdAt), source, slug, config };
+}
 
 async function perform({ to, now = false, expectedOffset, ...event }, append, appendNow) {
   try {

@@ -4,7 +4,7 @@
 ;; x exits. In reduce: j returns what is not JSON, h a state of 5 MiB, o calls the outbox, w traps on a warm instance,
 ;; g grows by 1 MiB for good, r adds what clocks and randomness say. In after-append: p puts {"state":…} in the outbox, d appends it at once,
 ;; b proposes a built-in event of the host's, c uploads a component, n proposes bad JSON, k a path above the root, l appends until
-;; it is refused. Every other letter adds: the state becomes (state * 31 + offset + length of payload) mod 1000000007.
+;; it is refused, G grows by 1 MiB for good and traps where it cannot, D appends at once and then does as G. Every other letter adds: the state becomes (state * 31 + offset + length of payload) mod 1000000007.
 (module
   (import "pelton:processor/outbox@0.1.0" "append" (func $outbox
     (param i32 i32 i32  i32 i32  i32 i32  i32 i32 i32  i32 i32 i32  i32 i64  i32)))
@@ -179,6 +179,10 @@
       (call $propose (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1200) (i32.const 4) (i32.const 1300) (i32.const 5))))
     (if (i32.eq (local.get $letter) (i32.const 107)) (then
       (call $propose (i32.const 0) (i32.const 1240) (i32.const 8) (i32.const 1200) (i32.const 4) (i32.const 1300) (local.get $len))))
+    (if (i32.eq (local.get $letter) (i32.const 68)) (then
+      (call $propose (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 1200) (i32.const 4) (i32.const 1300) (local.get $len))))
+    (if (i32.or (i32.eq (local.get $letter) (i32.const 68)) (i32.eq (local.get $letter) (i32.const 71))) (then
+      (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then unreachable))))
     (if (i32.eq (local.get $letter) (i32.const 108)) (then
       (loop $more
         (call $propose (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1200) (i32.const 4) (i32.const 1300) (local.get $len))

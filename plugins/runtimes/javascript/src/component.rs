@@ -24,7 +24,9 @@ impl Guest for Component {
     fn describe() -> String {
         match with_runtime(|runtime| runtime.describe(&context::slug())) {
             Ok(manifest) => manifest,
-            Err(Failure { message, location }) => serde_json::json!({ "error": { "message": message, "location": location } }).to_string(),
+            Err(Failure { message, location, .. }) => {
+                serde_json::json!({ "error": { "message": message, "location": location } }).to_string()
+            }
         }
     }
 
@@ -46,7 +48,7 @@ fn with_runtime<T>(call: impl FnOnce(&mut Runtime) -> Result<T, Failure>) -> Res
             None => {
                 std::panic::set_hook(Box::new(|panic| context::log(context::Level::Error, &panic.to_string())));
                 let world: Rc<dyn World> = Rc::new(Host::default());
-                Runtime::load(&world, &context::config(), &get_environment())?
+                Runtime::load(&world, &context::slug(), &context::config(), &get_environment())?
             }
         };
         call(loaded.insert(runtime))

@@ -1,13 +1,51 @@
 //! Recorded events as programs see them: as the HTTP API shows them.
 
-use boa_engine::{Context, JsObject, JsResult, JsString, JsValue, js_string};
+use boa_engine::property::PropertyDescriptor;
+use boa_engine::{Context, Finalize, JsData, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction, Trace, js_string};
 
 use crate::json;
 use crate::program::Dialect;
 use crate::world::Event;
 
+/// The JSON texts of an event, as they were written.
+#[derive(Trace, Finalize, JsData)]
+struct Texts {
+    payload: String,
+    metadata: Option<String>,
+}
+
+/// For [`Context::insert_data`]: what all events inherit.
+struct Prototype(JsObject);
+
+/// Makes what [`value`] needs.
+pub(crate) fn prepare(context: &mut Context) -> JsResult<()> {
+    let prototype = JsObject::with_object_proto(context.intrinsics());
+    let payload_json = |this: &JsValue, _: &[JsValue], _: &mut Context| text_of(this, |texts| Some(&texts.payload));
+    let metadata_json = |this: &JsValue, _: &[JsValue], _: &mut Context| text_of(this, |texts| texts.metadata.as_ref());
+    for (name, getter) in
+        [("payloadJson", NativeFunction::from_fn_ptr(payload_json)), ("metadataJson", NativeFunction::from_fn_ptr(metadata_json))]
+    {
+        let getter = getter.to_js_function(context.realm());
+        let descriptor = PropertyDescriptor::builder().get(getter).enumerable(false).configurable(true);
+        prototype.define_property_or_throw(JsString::from(name), descriptor, context)?;
+    }
+    context.insert_data(Prototype(prototype));
+    Ok(())
+}
+
+fn text_of(event: &JsValue, text: fn(&Texts) -> Option<&String>) -> JsResult<JsValue> {
+    let object = event.as_object();
+    let texts = object.as_ref().and_then(|object| object.downcast_ref::<Texts>());
+    let texts = texts.ok_or_else(|| JsNativeError::typ().with_message("expected a recorded event, as the host gave it"))?;
+    Ok(text(&texts).map_or_else(JsValue::undefined, |text| JsString::from(text.as_str()).into()))
+}
+
+/// # Errors
+/// A payload that is no JSON, which the host does not give.
 pub(crate) fn value(event: &Event, dialect: Dialect, context: &mut Context) -> JsResult<JsValue> {
-    let object = JsObject::with_object_proto(context.intrinsics());
+    let prototype = context.get_data::<Prototype>().map(|prototype| prototype.0.clone());
+    let texts = Texts { payload: event.payload.clone(), metadata: event.metadata.clone() };
+    let object = JsObject::new(context.root_shape(), prototype, texts).upcast();
     let text = |text: &str| JsValue::from(JsString::from(text));
     let mut fields = vec![
         (js_string!("streamPath"), text(&event.stream_path)),

@@ -7,15 +7,26 @@ pub(crate) struct Failure {
     pub message: String,
     /// `module:line:column`, where there is one.
     pub location: Option<String>,
+    /// The program chose these words, and nothing is to be added to them.
+    pub is_worded: bool,
 }
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), location: None }
+        Self { message: message.into(), location: None, is_worded: false }
     }
 
     pub(crate) fn at(module: &str, (line, column): (usize, usize), message: impl Into<String>) -> Self {
-        Self { message: message.into(), location: Some(format!("{module}:{line}:{column}")) }
+        Self { message: message.into(), location: Some(format!("{module}:{line}:{column}")), is_worded: false }
+    }
+
+    pub(crate) fn worded(message: String) -> Self {
+        Self { message, location: None, is_worded: true }
+    }
+
+    /// The same, with what went before it, unless it is worded already.
+    pub(crate) fn after(self, introduction: fmt::Arguments<'_>) -> Self {
+        if self.is_worded { self } else { Self { message: format!("{introduction}: {}", self.message), ..self } }
     }
 }
 

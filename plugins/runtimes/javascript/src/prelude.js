@@ -33,6 +33,14 @@
     }
     define("DOMException", DOMException);
 
+    // Its message is all that there is to say: it reaches the host without name, place and stack.
+    class ProcessorError extends Error {
+        get name() {
+            return "ProcessorError";
+        }
+    }
+    define("ProcessorError", ProcessorError);
+
     // ---- Logging
 
     const inspect = (value, depth, seen) => {
@@ -180,7 +188,15 @@
         if (typeof value !== "object" || Array.isArray(value)) throw new TypeError(`append: ${what} has to be an object`);
         return JSON.stringify(value);
     };
-    const FIELDS = ["type", "payload", "metadata", "idempotencyKey", "offset"];
+    // `payloadJson` and `metadataJson` are JSON texts that go out as they are; the host looks whether they are objects.
+    const text = (event, field) => {
+        const given = event[`${field}Json`];
+        if (given === undefined) return json(event[field], field);
+        if (typeof given !== "string") throw new TypeError(`append: ${field}Json has to be a string`);
+        if (event[field] !== undefined) throw new TypeError(`append: an event has either ${field} or ${field}Json`);
+        return given;
+    };
+    const FIELDS = ["type", "payload", "payloadJson", "metadata", "metadataJson", "idempotencyKey", "offset"];
     const appending = (now) => async (input, options) => {
         host.world(now ? "appendNow" : "append");
         const wrapped = typeof input?.event === "object" && input.event !== null;
@@ -190,7 +206,7 @@
         const unknown = Object.keys(event).find((key) => !FIELDS.includes(key));
         if (unknown !== undefined) throw new TypeError(`append: an event has no field \`${unknown}\`; it has ${FIELDS.join(", ")}`);
         const key = event.idempotencyKey === undefined ? undefined : String(event.idempotencyKey);
-        const recorded = host.append(path, event.type, json(event.payload, "payload") ?? "{}", json(event.metadata, "metadata"), key, event.offset, now);
+        const recorded = host.append(path, event.type, text(event, "payload") ?? "{}", text(event, "metadata"), key, event.offset, now);
         return recorded ?? { ...event, payload: event.payload ?? {} };
     };
 
@@ -209,14 +225,22 @@
         for (const [key, item] of Object.entries(value)) if (item !== undefined) expectedJson(item, `${path}.${key}`);
     };
 
+    const freeze = (value) => {
+        if (typeof value !== "object" || value === null) return value;
+        Object.values(value).forEach(freeze);
+        return Object.freeze(value);
+    };
+
     return {
         logger: Object.freeze(logger),
         append: appending(false),
         appendNow: appending(true),
         stringify: JSON.stringify,
         inspect: (value) => inspect(value, 0, []),
+        worded: (error) => (error instanceof ProcessorError ? String(error.message) : undefined),
         isDestructuring: (callback) => /^[^(]*\(\s*\{/.test(String(callback)),
         checkJson: (value, path) => expectedJson(value, path),
+        freeze,
         setEnvironment: (variables) => {
             environment = Object.freeze(variables);
         },

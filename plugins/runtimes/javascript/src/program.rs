@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::failure::Failure;
 use crate::types;
@@ -20,6 +21,8 @@ pub(crate) struct Program {
     pub dialect: Dialect,
     /// Set on every request, by name and value.
     pub header: Option<(String, String)>,
+    /// What the program is configured with besides itself: the JSON text of an object.
+    pub config: String,
     modules: BTreeMap<String, String>,
 }
 
@@ -52,6 +55,7 @@ struct Config {
     #[serde(default)]
     compat: Dialect,
     outbound_gateway: Option<serde_json::Value>,
+    config: Option<Box<RawValue>>,
 }
 
 impl Program {
@@ -70,7 +74,8 @@ impl Program {
         }?;
         let part = |name: &str| Some(config.outbound_gateway.as_ref()?.pointer(name)?.as_str()?.to_owned());
         let header = part("/props/secretHeaderName").zip(part("/props/secretHeaderValue"));
-        Ok(Self { entry, dialect: config.compat, header, modules })
+        let config_text = config.config.map_or_else(|| "{}".to_owned(), |config| config.get().to_owned());
+        Ok(Self { entry, dialect: config.compat, header, config: config_text, modules })
     }
     /// The JavaScript of a module; JSON stays JSON.
     ///

@@ -29,6 +29,9 @@ pub(crate) struct Runtime {
     reduce: Option<JsFunction>,
     effect: Option<Effect>,
     tools: Tools,
+    slug: JsValue,
+    /// Frozen, so that one call leaves nothing in it for the next.
+    config: JsValue,
     /// The oldest programs have `reduce(state, event)`.
     reduces_by_position: bool,
 }
@@ -47,15 +50,17 @@ struct Tools {
     append_now: JsValue,
     stringify: JsFunction,
     inspect: JsFunction,
+    worded: JsFunction,
     is_destructuring: JsFunction,
     check_json: JsFunction,
+    freeze: JsFunction,
     set_environment: JsFunction,
 }
 
 impl Runtime {
     /// # Errors
     /// What keeps the program from being a processor.
-    pub(crate) fn load(world: &Rc<dyn World>, config: &str, environment: &[(String, String)]) -> Result<Self, Failure> {
+    pub(crate) fn load(world: &Rc<dyn World>, slug: &str, config: &str, environment: &[(String, String)]) -> Result<Self, Failure> {
         let program = Rc::new(Program::parse(config)?);
         let turns = Rc::new(Turns::new(Rc::clone(world), program.dialect));
         let loader = Rc::new(Loader { program: Rc::clone(&program), loaded: RefCell::default(), failure: RefCell::default() });
@@ -69,6 +74,7 @@ impl Runtime {
         context.runtime_limits_mut().set_recursion_limit(RECURSION_MAX);
         context.runtime_limits_mut().set_backtrace_limit(FRAMES_SHOWN_MAX);
         context.insert_data(natives::Data(Rc::clone(&turns)));
+        events::prepare(&mut context).map_err(|error| Failure::new(error.to_string()))?;
         let tools =
             Tools::make(program.header.as_ref(), &mut context).map_err(|error| Failure::new(format!("the runtime failed: {error}")))?;
         let mut loading = Self {
@@ -78,9 +84,12 @@ impl Runtime {
             reduce: None,
             effect: None,
             tools,
+            slug: JsString::from(slug).into(),
+            config: JsValue::undefined(),
             reduces_by_position: false,
         };
         loading.give_environment(environment)?;
+        loading.give_config(&program.config)?;
         let result = loading.evaluate(&loader);
         // Why a module could not be loaded is known better there.
         result.map_err(|failure| loader.failure.take().unwrap_or(failure))?;
@@ -190,7 +199,9 @@ impl Runtime {
             let named = JsObject::with_object_proto(context.intrinsics());
             named.create_data_property_or_throw(js_string!("event"), event, context)?;
             named.create_data_property_or_throw(js_string!("state"), state, context)?;
-            named.create_data_property_or_throw(js_string!("logger"), self.tools.logger.clone(), context)?;
+            for (name, value) in [("logger", &self.tools.logger), ("config", &self.config), ("slug", &self.slug)] {
+                named.create_data_property_or_throw(JsString::from(name), value.clone(), context)?;
+            }
             vec![named.into()]
         };
         let next = reduce.call(&self.processor.clone().into(), &arguments, context)?;
@@ -232,6 +243,8 @@ impl Runtime {
             (js_string!("state"), json::parse(&state, context)?),
             (js_string!("logger"), self.tools.logger.clone()),
             (js_string!("env"), context.global_object().get(js_string!("env"), context)?),
+            (js_string!("config"), self.config.clone()),
+            (js_string!("slug"), self.slug.clone()),
         ];
         if let Some(before) = before {
             fields.push((js_string!("prevState"), json::parse(&before, context)?));
@@ -266,7 +279,7 @@ impl Runtime {
         let Some(rejected) = self.turns.end(awaited) else { return Ok(()) };
         let Some(error) = turns::error_of(&rejected) else { return Ok(()) };
         let failure = self.failure(error);
-        Err(Failure { message: format!("a promise was rejected and nobody awaited it: {}", failure.message), ..failure })
+        Err(failure.after(format_args!("a promise was rejected and nobody awaited it")))
     }
 
     fn give_environment(&mut self, environment: &[(String, String)]) -> Result<(), Failure> {
@@ -274,6 +287,13 @@ impl Runtime {
         let result = variables(environment, &mut self.context)
             .and_then(|variables| self.tools.set_environment.call(&undefined, &[variables], &mut self.context));
         result.map(drop).map_err(|error| self.failure(error))
+    }
+
+    fn give_config(&mut self, text: &str) -> Result<(), Failure> {
+        let frozen = json::parse(text, &mut self.context)
+            .and_then(|config| self.tools.freeze.call(&JsValue::undefined(), &[config], &mut self.context));
+        self.config = frozen.map_err(|error| self.failure(error))?;
+        Ok(())
     }
 
     fn function(&mut self, name: &str) -> Result<Option<JsFunction>, Failure> {
@@ -317,7 +337,7 @@ impl Runtime {
 
     /// An error with its stack, and the first place in it that is the program's own.
     fn failure(&mut self, error: JsError) -> Failure {
-        failure_of(error, &self.tools.inspect, &mut self.context)
+        failure_of(error, &self.tools, &mut self.context)
     }
 }
 
@@ -341,8 +361,10 @@ impl Tools {
             append_now: tools.get(js_string!("appendNow"), context)?,
             stringify: function("stringify", context)?,
             inspect: function("inspect", context)?,
+            worded: function("worded", context)?,
             is_destructuring: function("isDestructuring", context)?,
             check_json: function("checkJson", context)?,
+            freeze: function("freeze", context)?,
             set_environment: function("setEnvironment", context)?,
         })
     }
@@ -379,20 +401,24 @@ fn not_json(error: serde_json::Error) -> JsError {
 }
 
 fn at_event(failure: Failure, function: &str, event: &Event) -> Failure {
-    let message = format!("{function} failed at {} {}: {}", event.event_type, event.offset, failure.message);
-    Failure { message, ..failure }
+    failure.after(format_args!("{function} failed at {} {}", event.event_type, event.offset))
 }
 
-fn failure_of(error: JsError, inspect: &JsFunction, context: &mut Context) -> Failure {
+fn failure_of(error: JsError, tools: &Tools, context: &mut Context) -> Failure {
     let plain = error.to_string();
+    let mut worded = None;
     let shown = error.into_opaque(context).and_then(|value| {
-        let text = inspect.call(&JsValue::undefined(), std::slice::from_ref(&value), context)?;
+        worded = tools.worded.call(&JsValue::undefined(), std::slice::from_ref(&value), context)?.as_string();
+        let text = tools.inspect.call(&JsValue::undefined(), std::slice::from_ref(&value), context)?;
         let text = text.to_string(context)?.to_std_string_lossy();
         Ok(if value.is_object() { text } else { format!("{text} was thrown") })
     });
+    if let Some(words) = worded {
+        return Failure::worded(words.to_std_string_lossy());
+    }
     let message = shown.unwrap_or(plain);
     let location = message.lines().find_map(place).map(str::to_owned);
-    Failure { message, location }
+    Failure { location, ..Failure::new(message) }
 }
 
 /// `processor.js:3:14` of `    at f (processor.js:3:14)`. Where the engine does not know the line it says `?:?`.

@@ -99,7 +99,7 @@ fn load_with(config: &Value, environment: &[(&str, &str)]) -> Result<Loaded, Fai
     let world = Rc::new(Fake::default());
     let environment: Vec<(String, String)> = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let as_world: Rc<dyn World> = Rc::clone(&world) as Rc<dyn World>;
-    Runtime::load(&as_world, &config.to_string(), &environment).map(|runtime| Loaded { world, runtime })
+    Runtime::load(&as_world, "kit-1", &config.to_string(), &environment).map(|runtime| Loaded { world, runtime })
 }
 
 fn load(script: &str) -> Loaded {
@@ -201,6 +201,41 @@ fn the_order_of_keys_and_every_kind_of_number_pass_through() {
     event.payload = payload.to_owned();
     let state = loaded.runtime.reduce("{}".to_owned(), &[event]).unwrap();
     assert_eq!(state, r#"{"10":"ü\u0000","z":1,"a":[1.5,-3,2147483648,1e+300,0.1],"__proto__":{"x":true},"e":{}}"#);
+}
+
+#[test]
+fn what_was_written_is_there_as_it_was_written_and_goes_out_so() {
+    let mut loaded = load(
+        "export default {
+            initialState: '',
+            reduce: ({ event, state }) => `${state}${event.payloadJson} ${event.metadataJson} ${JSON.stringify({ ...event }).includes('Json')};`,
+            async afterAppend({ append, event }) { await append({ type: 'echo', payloadJson: event.payloadJson, metadataJson: event.metadataJson }) },
+        }",
+    );
+    let event = Event { payload: r#"{"n":12345678901234567890,"m":1.10}"#.to_owned(), ..happened("x", &json!({})) };
+    let with_metadata = Event { metadata: Some(r#"{"a": 1e2}"#.to_owned()), ..event.clone() };
+    let state = loaded.reduce(json!(""), &[event, with_metadata.clone()]).unwrap();
+    let text = &with_metadata.payload;
+    assert_eq!(state, json!(format!(r#"{text} undefined false;{text} {{"a": 1e2}} false;"#)));
+    loaded.act_on(&with_metadata, &json!("")).unwrap();
+    let appended = loaded.world.appended.borrow();
+    assert_eq!((&appended[0].1.payload, appended[0].1.metadata.as_deref()), (text, Some(r#"{"a": 1e2}"#)));
+}
+
+#[test]
+fn a_program_knows_its_slug_and_its_configuration_and_cannot_change_them() {
+    let script = "export default {
+        initialState: null,
+        reduce: ({ slug, config }) => ({ slug, config }),
+        async afterAppend({ append, slug, config }) { await append({ type: slug, payload: config }); config.limits.max = 2; },
+    }";
+    let config = json!({ "limits": { "max": 1.5, "list": [1, null] } });
+    let mut loaded = load_with(&json!({ "script": script, "config": config }), &[]).unwrap_or_else(|failure| panic!("{failure}"));
+    let event = happened("x", &json!({}));
+    assert_eq!(loaded.reduce(json!(null), std::slice::from_ref(&event)).unwrap(), json!({ "slug": "kit-1", "config": config }));
+    assert!(loaded.act().unwrap_err().contains("TypeError"));
+    assert_eq!(loaded.appended(), [("kit-1".to_owned(), config)]);
+    assert_eq!(load(script).reduce(json!(null), &[event]).unwrap()["config"], json!({}));
 }
 
 #[test]
@@ -344,6 +379,22 @@ fn an_error_carries_its_stack_with_lines_of_the_program() {
 }
 
 #[test]
+fn of_an_error_that_a_program_words_itself_nothing_else_is_said() {
+    let mut loaded = load("export default { reduce({ event }) { throw new ProcessorError(`not this one: ${event.type}`) } }");
+    assert_eq!(loaded.reduce(json!({}), &[happened("x", &json!({}))]).unwrap_err(), "not this one: x");
+    for body in
+        ["throw new ProcessorError('the effect failed')", "await null; throw new (class extends ProcessorError {})('the effect failed')"]
+    {
+        assert_eq!(effect(body).act().unwrap_err(), "the effect failed");
+    }
+    let mut loaded = effect(
+        "try { throw new ProcessorError('why') } catch (error) { console.log(`${error}`); throw new Error('outer', { cause: error }) }",
+    );
+    assert!(loaded.act().unwrap_err().starts_with("afterAppend failed at ping 7: Error: outer"));
+    assert_eq!(loaded.log(), ["ProcessorError: why"]);
+}
+
+#[test]
 fn a_promise_that_is_rejected_and_looked_after_is_no_error() {
     let mut loaded = effect("await Promise.reject(new Error('a')).catch(() => {}); try { await append({}) } catch {} ");
     loaded.act().unwrap();
@@ -392,6 +443,8 @@ fn an_append_that_does_not_fit_rejects_its_promise() {
         ("append()", "append expects an event with a `type`"),
         ("append({ type: 'a', data: 1 })", "an event has no field `data`"),
         ("append({ type: 'a', payload: [1] })", "payload has to be an object"),
+        ("append({ type: 'a', payloadJson: {} })", "payloadJson has to be a string"),
+        ("append({ type: 'a', payload: {}, payloadJson: '{}' })", "an event has either payload or payloadJson"),
     ] {
         let error = effect(&format!("await {call}")).act().unwrap_err();
         assert!(error.contains(what), "{call}: {error}");

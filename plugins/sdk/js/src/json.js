@@ -1,13 +1,17 @@
 // JSON in which integers can be exact. Numbers of JSON have no bounds, those of JavaScript are exact up to 2^53 only.
 
 const INTEGER = /^-?\d+$/;
-/** A string or a number. Strings are matched so that digits inside them are passed over. */
-const TOKEN = /"(?:[^"\\]+|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+/** An integer that a number cannot hold has at least so many digits. */
+const DIGITS = 16;
+const MANY_DIGITS = /\d{16}/;
 /** Within a JSON text a control character is always escaped, so no string of a payload is mistaken for this. */
 const MARK = "\u0001pelton-integer:";
 const MARKED = /"\\u0001pelton-integer:(-?\d+)"/g;
-/** Whether a reviver gets to see how a number is written. */
-const TELLS_SOURCE = "rawJSON" in JSON;
+const LONG = "\u0001pelton-string:";
+const MARKED_LONG = /"\\u0001pelton-string:(\d+)"/g;
+/** A longer string is written in pieces of so many UTF-16 units. */
+const PIECE = 1 << 16;
 
 /**
  * `JSON.parse`; with `bigints`, an integer that a number cannot hold becomes a BigInt.
@@ -17,22 +21,62 @@ const TELLS_SOURCE = "rawJSON" in JSON;
  * @returns {any}
  */
 export function parseJson(text, options) {
-  if (!options?.bigints) return JSON.parse(text);
-  return TELLS_SOURCE ? parseBySource(text) : parseByToken(text);
-}
-
-/** @param {string} text */
-function parseBySource(text) {
-  const exact = (/** @type {string} */ _key, /** @type {unknown} */ value, /** @type {{ source: string }} */ { source }) =>
-    typeof value === "number" && !Number.isSafeInteger(value) && INTEGER.test(source) ? BigInt(source) : value;
-  return JSON.parse(text, /** @type {any} */ (exact));
-}
-
-/** @param {string} text */
-function parseByToken(text) {
-  const isLong = (/** @type {string} */ token) => INTEGER.test(token) && !Number.isSafeInteger(Number(token));
-  const marked = text.replace(TOKEN, (token) => (isLong(token) ? JSON.stringify(MARK + token) : token));
+  const marked = options?.bigints ? withMarks(text) : undefined;
+  if (marked === undefined) return JSON.parse(text);
   return JSON.parse(marked, (_key, value) => (typeof value === "string" && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value));
+}
+
+/**
+ * The text with such integers as strings that begin with the mark; `undefined` where it has none.
+ *
+ * Strings are passed over by search, not by a regular expression: one that can step back remembers every letter, and runs out of memory at a string of
+ * a megabyte.
+ *
+ * @param {string} text
+ */
+function withMarks(text) {
+  let [marked, done] = ["", 0];
+  for (let at = 0; at < text.length; ) {
+    const start = indexOr(text, '"', at);
+    if (start - at >= DIGITS) {
+      const between = text.slice(at, start);
+      if (MANY_DIGITS.test(between)) {
+        marked += text.slice(done, at) + between.replace(NUMBER, mark);
+        done = start;
+      }
+    }
+    at = endOfString(text, start);
+  }
+  return done === 0 ? undefined : marked + text.slice(done);
+}
+
+/** @param {string} token */
+function mark(token) {
+  return INTEGER.test(token) && !Number.isSafeInteger(Number(token)) ? JSON.stringify(MARK + token) : token;
+}
+
+/**
+ * @param {string} text
+ * @param {number} start where the string begins
+ */
+function endOfString(text, start) {
+  for (let at = start + 1; ; at += 1) {
+    at = indexOr(text, '"', at);
+    if (at === text.length) return at;
+    let before = at;
+    while (text[before - 1] === "\\") before -= 1;
+    if ((at - before) % 2 === 0) return at + 1;
+  }
+}
+
+/**
+ * @param {string} text
+ * @param {string} what
+ * @param {number} from
+ */
+function indexOr(text, what, from) {
+  const found = text.indexOf(what, from);
+  return found === -1 ? text.length : found;
 }
 
 /**
@@ -48,7 +92,7 @@ export function stringifyJson(value) {
 }
 
 /**
- * What has no BigInt in it needs no second look.
+ * What has no BigInt in it needs no second look. An engine may also run out of memory here, which {@link marked} goes about with less.
  *
  * @param {unknown} value
  */
@@ -61,10 +105,41 @@ function plain(value) {
 }
 
 /**
+ * BigInts are written as strings first, and long strings piece by piece: SpiderMonkey asks for 128 MiB at once where a text with letters beyond Latin-1 goes
+ * on with a string of 700,000.
+ *
  * @param {unknown} value
  * @returns {string | undefined}
  */
 function marked(value) {
-  const text = JSON.stringify(value, (_key, part) => (typeof part === "bigint" ? MARK + part : part));
-  return text?.replace(MARKED, "$1");
+  /** @type {string[]} */
+  const long = [];
+  const text = JSON.stringify(value, (_key, part) => {
+    if (typeof part === "bigint") return MARK + part;
+    return typeof part === "string" && part.length > PIECE ? `${LONG}${long.push(part) - 1}` : part;
+  });
+  return text?.replace(MARKED, "$1").replace(MARKED_LONG, (_all, nth) => quoted(long[nth]));
+}
+
+/** @param {string} text */
+function quoted(text) {
+  const pieces = ['"'];
+  for (let at = 0, end; at < text.length; at = end) {
+    end = at + PIECE;
+    if (isSplitAt(text, end)) end += 1;
+    pieces.push(JSON.stringify(text.slice(at, end)).slice(1, -1));
+  }
+  pieces.push('"');
+  return pieces.join("");
+}
+
+/**
+ * Whether the two halves of one letter lie on either side.
+ *
+ * @param {string} text
+ * @param {number} at
+ */
+function isSplitAt(text, at) {
+  const [before, after] = [text.charCodeAt(at - 1), text.charCodeAt(at)];
+  return before >= 0xd800 && before < 0xdc00 && after >= 0xdc00 && after < 0xe000;
 }
