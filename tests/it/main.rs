@@ -14,6 +14,7 @@ mod cli;
 mod cloudevents;
 mod compat;
 mod configured;
+mod control_state;
 mod destroy;
 mod durability;
 mod dynamic_workers;

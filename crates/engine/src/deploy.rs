@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pelton_model::{
     Activated, Builtin, Consumer, EffectsFrom, Event, Json, NewEvent, Phase, Reason, Rejected, StreamPath, TypePatterns, Version,
 };
-use pelton_store::{Append, CheckpointChange, CheckpointWrite, Write};
+use pelton_store::{Append, CheckpointChange, CheckpointWrite, Refusal, Write};
 use pelton_wasm::{Component, Manifest, ReduceFailed, Reducer};
 
 use crate::AppendError;
@@ -224,6 +224,11 @@ pub(crate) async fn reject(core: &Core, stream: &StreamPath, version: &Version, 
     let event = NewEvent::builtin(Builtin::ProcessorRejected, &rejected);
     let write = Write { appends: vec![Append { stream: stream.clone(), event }], ..Write::default() };
     core.writer.write(write).await.map(drop)
+}
+
+/// Why a version that would run is rejected all the same.
+pub(crate) fn no_room(refusal: &Refusal) -> Reason {
+    Reason { code: "control-state-too-large".to_owned(), message: refusal.to_string(), expected: None, found: None, location: None }
 }
 
 fn check_size(size: Option<u64>, max: usize) -> Result<(), Reason> {

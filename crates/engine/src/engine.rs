@@ -147,7 +147,12 @@ impl Engine {
         self.make_room().await;
         let cache_bytes = self.take_cache();
         let (engine, path) = (Arc::clone(&self.0), self.path(name));
-        let open = OpenOptions { tenant: name.clone(), cache_bytes, breaker_counts_all: self.0.options.breaker_counts_all };
+        let open = OpenOptions {
+            tenant: name.clone(),
+            cache_bytes,
+            breaker_counts_all: self.0.options.breaker_counts_all,
+            control_bytes_max: self.0.quotas.control_bytes_max,
+        };
         let result = tokio::task::spawn_blocking(move || {
             let shared = Shared {
                 quotas: Arc::clone(&engine.quotas),

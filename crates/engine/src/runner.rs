@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pelton_model::{Builtin, CatchUp, Consumer, Event, Json, NewEvent, Parked, Phase, Reason, Slug, StreamPath, Version};
-use pelton_store::{Append, CheckpointChange, CheckpointWrite, KeyReuse, Refusal, StoreError, Write};
+use pelton_store::{Append, CheckpointChange, CheckpointWrite, KeyReuse, Refusal, StoreError, StreamInfo, Write};
 use pelton_wasm::{CallError, Effector, Gate, Identity, Reducer};
 use tokio::sync::watch;
 
@@ -457,7 +457,7 @@ impl Runner {
                         "an outbox waits for a paused stream");
                     self.until_moved_or_halted(&targets).await?;
                 }
-                Err(AppendError::Refused(refusal @ Refusal::TooManyVariables { .. })) => {
+                Err(AppendError::Refused(refusal @ (Refusal::TooManyVariables { .. } | Refusal::ControlTooLarge { .. }))) => {
                     return Err(NotWritten::Refused(refusal.to_string()));
                 }
                 Err(AppendError::Refused(Refusal::OffsetMismatch { stream, expected, next })) => {
@@ -514,7 +514,8 @@ pub(crate) fn identity(core: &Core, stream: &StreamPath, version: &Version) -> I
 }
 
 fn environment(core: &Core, stream: &StreamPath) -> Result<BTreeMap<String, String>, StoreError> {
-    Ok(core.store.stream(stream)?.map(|info| info.control.env.clone()).unwrap_or_default())
+    let variables = |info: StreamInfo| info.control.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    Ok(core.store.stream(stream)?.map(variables).unwrap_or_default())
 }
 
 fn errand(core: &Arc<Core>, version: &Version) -> Errand {

@@ -242,7 +242,9 @@ impl Line {
                     }
                 }
                 // Another attempt would end the same way.
-                Err(AppendError::Refused(refusal @ (Refusal::OffsetMismatch { .. } | Refusal::TooManyVariables { .. }))) => {
+                Err(AppendError::Refused(
+                    refusal @ (Refusal::OffsetMismatch { .. } | Refusal::TooManyVariables { .. } | Refusal::ControlTooLarge { .. }),
+                )) => {
                     events = self.failed(refusal.to_string(), events.into_iter().find_map(|event| event.source));
                 }
                 Err(error) => return Err(error.into()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pelton_engine::StreamView;
 use pelton_model::{
-    Breaker, Json, JsonObject, ProcessorControl, Schedule, ScheduleControl, Slug, SubscriptionConfigured, TransformerConfigured,
+    Breaker, Json, JsonObject, ProcessorControl, Schedule, ScheduleControl, Shelf, Slug, SubscriptionConfigured, TransformerConfigured,
 };
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ struct ExternalSubscriber<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DynamicWorker<'a> {
-    env_vars_by_key: &'a BTreeMap<String, String>,
+    env_vars_by_key: &'a Shelf<String, String>,
     /// The programs, as the runtime gets them.
     workers_by_slug: BTreeMap<&'a Slug, &'a JsonObject>,
 }
