@@ -21,6 +21,7 @@ mod dynamic_workers;
 mod effects;
 mod egress;
 mod errors;
+mod fairness;
 mod fixtures;
 mod github_triage;
 mod guide;

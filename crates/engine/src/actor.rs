@@ -127,7 +127,11 @@ impl Actor {
         *deploying = control.pending.clone().map(|version| {
             let (core, stream, confirmed) = (Arc::clone(&self.core), self.stream.clone(), control.confirmed.clone());
             let pending = version.clone();
-            let task = tokio::task::spawn_blocking(move || deploy::prepare(&core, &stream, pending, confirmed.as_ref()));
+            let task = tokio::spawn(async move {
+                let turn = core.deployments.take().await.map_err(|error| NotPrepared::HostFault(error.to_string()))?;
+                let prepare = move || deploy::prepare(&core, &stream, pending, confirmed.as_ref(), turn);
+                tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|error| Err(deploy::task_failed(&error)))
+            });
             Deploying { version, task, _busy: Busy::begin(&self.core) }
         });
     }
@@ -205,6 +209,13 @@ struct Deploying {
     version: Version,
     task: JoinHandle<Result<Prepared, NotPrepared>>,
     _busy: Busy,
+}
+
+/// One that still waits for its turn gives it up.
+impl Drop for Deploying {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Deploying {

@@ -15,6 +15,7 @@ use crate::components::{HOST_ERROR, host_fault};
 use crate::feed::{Feed, ReadAhead};
 use crate::runner::identity;
 use crate::tenant::Core;
+use crate::turns::Turn;
 
 /// A version that has proven it can be loaded, and for a replacement that it can fold what there is.
 pub(crate) struct Prepared {
@@ -23,6 +24,7 @@ pub(crate) struct Prepared {
     fold: Fold,
     /// What the version that runs meanwhile wants.
     predecessor: Option<Wants>,
+    _turn: Turn,
 }
 
 /// A state under construction, with the next cursor to fold.
@@ -53,12 +55,13 @@ impl From<pelton_store::StoreError> for NotPrepared {
     }
 }
 
-/// Blocking. `confirmed` is the version that runs meanwhile.
+/// Blocking. `confirmed` is the version that runs meanwhile, `turn` what lets it block; it is given back when all is done.
 pub(crate) fn prepare(
     core: &Arc<Core>,
     stream: &StreamPath,
     version: Version,
     confirmed: Option<&Version>,
+    turn: Turn,
 ) -> Result<Prepared, NotPrepared> {
     let configured = &version.configured;
     let quotas = core.quotas.lowered_by(&configured.limits);
@@ -76,7 +79,8 @@ pub(crate) fn prepare(
         state: manifest.initial_state.clone(),
         reduced: 1,
     };
-    let mut prepared = Prepared { version, manifest, fold, predecessor: confirmed.map(|confirmed| Wants::of(confirmed, core)) };
+    let predecessor = confirmed.map(|confirmed| Wants::of(confirmed, core));
+    let mut prepared = Prepared { version, manifest, fold, predecessor, _turn: turn };
     // The running version moves on meanwhile; what is left when it stops is then little.
     while confirmed.is_some() && prepared.catch_up(core, stream)? {}
     Ok(prepared)

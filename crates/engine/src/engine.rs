@@ -17,6 +17,7 @@ use crate::javascript::JavaScript;
 use crate::push::Courier;
 use crate::secrets::Vault;
 use crate::tenant::Shared;
+use crate::turns::Places;
 use crate::writer::now;
 use crate::{EngineError, Tenant};
 
@@ -35,6 +36,8 @@ pub struct EngineOptions {
     pub javascript_runtime: Option<Arc<[u8]>>,
     /// Whether the circuit breaker of a stream counts every append, also where it is not configured.
     pub breaker_counts_all: bool,
+    /// Steps of processors of all tenants that run at the same time, each on a thread of the runtime's that may block. There must be many more of those.
+    pub effects_max: usize,
     /// Page cache of all open tenants together, in bytes.
     pub cache_bytes_max: usize,
     /// Tenants open at the same time. Beyond it the least recently used one that is idle is closed first; if none is, one more is opened
@@ -54,6 +57,9 @@ struct Inner {
     components: Arc<Components>,
     javascript: Option<JavaScript>,
     vault: Arc<Vault>,
+    steps: Arc<Places>,
+    deployments: Arc<Places>,
+    expressions: Arc<Places>,
     slots: Mutex<HashMap<TenantName, Arc<Slot>>>,
     caches: Mutex<usize>,
     stopping: AtomicBool,
@@ -92,6 +98,10 @@ const DUE_SOON_MILLIS: u64 = 60_000;
 const WAKE_EARLY_MILLIS: u64 = 10_000;
 /// So long after its start does the daemon compile what it may need.
 const COMPILE_JAVASCRIPT_AFTER: Duration = Duration::from_secs(2);
+/// Versions of processors of all tenants that are compiled and asked what they are, or fold their history, at the same time.
+const DEPLOYMENTS_MAX: usize = 64;
+/// Expressions of transformers and subscriptions of all tenants that are evaluated at the same time.
+const EXPRESSIONS_MAX: usize = 64;
 /// So many tenants are opened at once when the host starts, to take up what they left unfinished.
 const START_PARALLEL: usize = 4;
 
@@ -109,6 +119,9 @@ impl Engine {
             components: Arc::new(Components::new(sandbox)),
             javascript: options.javascript_runtime.clone().map(JavaScript::new),
             vault,
+            steps: Arc::new(Places::new(options.effects_max)),
+            deployments: Arc::new(Places::new(DEPLOYMENTS_MAX)),
+            expressions: Arc::new(Places::new(EXPRESSIONS_MAX)),
             slots: Mutex::default(),
             caches: Mutex::new(0),
             stopping: AtomicBool::new(false),
@@ -160,6 +173,9 @@ impl Engine {
                 vault: Arc::clone(&engine.vault),
                 courier: Arc::clone(&engine.options.courier),
                 javascript: engine.javascript.clone(),
+                steps: Arc::clone(&engine.steps),
+                deployments: Arc::clone(&engine.deployments),
+                expressions: Arc::clone(&engine.expressions),
             };
             Tenant::open(&path, &open, shared)
         })

@@ -174,7 +174,12 @@ impl Runner {
 
     /// Works off one page and commits. Guest code runs on a thread that may block.
     pub async fn step(mut self) -> Result<(Self, Next), crate::EngineError> {
-        let turn = Arc::clone(&self.core.turns).acquire_owned().await.map_err(|_| crate::EngineError::Stopping)?;
+        let core = Arc::clone(&self.core);
+        let turn = tokio::select! {
+            biased;
+            () = becomes_true(&mut self.halt) => return Ok((self, Next::Halted)),
+            turn = core.steps.take() => turn?,
+        };
         let (mut runner, staged) = tokio::task::spawn_blocking(move || {
             let staged = self.work();
             drop(turn);
