@@ -66,6 +66,9 @@ pub struct Version {
     /// Offset of its `stream/processor/configured`, which tells versions apart.
     pub configured_offset: Offset,
     pub configured: ProcessorConfigured,
+    /// Whether a program in JavaScript was configured, rather than a component; unknown of what an earlier host has stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_program: Option<bool>,
     /// Known once activated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest: Option<JsonObject>,
@@ -165,13 +168,13 @@ impl StreamControl {
             }
             Builtin::TransformerRemoved => self.transformers.remove(&payload.to::<Removed>().ok()?.slug),
             Builtin::DynamicWorkerConfigured => {
-                self.configured(event.offset, payload.to::<DynamicWorkerConfigured>().ok()?.into_processor()?)
+                self.configured(event.offset, payload.to::<DynamicWorkerConfigured>().ok()?.into_processor()?, true)
             }
             Builtin::EnvVarSet => match payload.to::<EnvVarSet>().ok()? {
                 EnvVarSet { key, value: Some(value) } => self.env.insert(key, value),
                 EnvVarSet { key, value: None } => self.env.remove(&key),
             },
-            Builtin::ProcessorConfigured => self.configured(event.offset, payload.to().ok()?),
+            Builtin::ProcessorConfigured => self.configured(event.offset, payload.to().ok()?, false),
             Builtin::ProcessorActivated => self.activated(payload.to().ok()?),
             Builtin::ProcessorRejected => self.rejected(payload.to().ok()?),
             Builtin::ProcessorParked => self.parked(payload.to().ok()?),
@@ -180,7 +183,7 @@ impl StreamControl {
         })
     }
 
-    fn configured(&mut self, offset: Offset, configured: ProcessorConfigured) -> bool {
+    fn configured(&mut self, offset: Offset, configured: ProcessorConfigured, is_program: bool) -> bool {
         let slug = configured.slug.clone();
         let known = self.processors.get(&slug);
         let is_pending = known.is_some_and(|processor| processor.pending.is_some());
@@ -191,7 +194,8 @@ impl StreamControl {
         if is_same(known.and_then(|processor| processor.pending.as_ref())) {
             return false;
         }
-        let pending = Some(Version { configured_offset: offset, configured, manifest: None, skipped: Vec::new(), resumes: 0 });
+        let (configured_offset, is_program) = (offset, Some(is_program));
+        let pending = Some(Version { configured_offset, configured, is_program, manifest: None, skipped: Vec::new(), resumes: 0 });
         if known.is_some() {
             return self.processors.change(&slug, |processor| processor.pending = pending);
         }
@@ -475,6 +479,17 @@ mod tests {
         let control = fold(&[transformer.clone(), breaker, transformer]);
         assert_eq!(control.transformers[&Slug::new("t").unwrap()].configured_offset.get(), 4);
         assert_eq!(control.breaker.unwrap().burst_capacity.get(), 5);
+    }
+
+    #[test]
+    fn a_version_says_whether_it_is_a_program_unless_an_earlier_host_has_stored_it() {
+        let program = serde_json::json!({ "slug": "p", "script": "", "runtime": { "digest": Digest::of(b"") } });
+        let is_program = |processor: &ProcessorControl| processor.pending.as_ref().unwrap().is_program;
+        assert_eq!(is_program(&processor(&[("dynamic-worker/configured", program)])), Some(true));
+        let component = processor(&[configured(b"")]);
+        assert_eq!(is_program(&component), Some(false));
+        let stored = serde_json::to_string(&component).unwrap().replace(r#","isProgram":false"#, "");
+        assert_eq!(is_program(&serde_json::from_str(&stored).unwrap()), None);
     }
 
     #[test]

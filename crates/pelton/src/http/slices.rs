@@ -106,11 +106,16 @@ impl<'a> DynamicWorker<'a> {
         let program = |(slug, control): (&'a Slug, &'a ProcessorControl)| {
             let version = control.confirmed.as_ref().or(control.pending.as_ref())?;
             let config = version.configured.config.as_ref()?;
-            let fields = config.to::<BTreeMap<String, Json>>().ok()?;
-            (fields.contains_key("script") || fields.contains_key("modules")).then_some((slug, config))
+            version.is_program.unwrap_or_else(|| looks_like_program(config)).then_some((slug, config))
         };
         Self { env_vars_by_key: &view.control.env, workers_by_slug: view.control.processors.iter().filter_map(program).collect() }
     }
+}
+
+/// Of what was stored before it was noted.
+fn looks_like_program(config: &JsonObject) -> bool {
+    let fields: BTreeMap<String, Json> = config.to().unwrap_or_default();
+    fields.contains_key("script") || fields.contains_key("modules")
 }
 
 impl<'a> Scheduled<'a> {
