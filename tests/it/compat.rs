@@ -153,10 +153,15 @@ fn a_state_has_the_slices_of_the_built_in_processors() {
 #[test]
 fn a_processor_of_the_stream_is_beside_the_slices() {
     let server = start();
-    let uploaded = server.upload("/a", "p", &plugin("ping-pong"), json!({})).ok();
+    let uploaded = server.upload("/a", "p", &plugin("ping-pong"), json!({ "config": { "script": "of its own" } })).ok();
     assert_eq!(uploaded["outcome"]["type"], format!("{ALIAS}processor/activated"));
     let processors = server.state("/a")["processors"].take();
     assert_eq!((&processors["p"]["status"], &processors["scheduler"]), (&json!("active"), &json!({})));
+    assert_eq!(
+        processors["dynamic-worker"]["workersBySlug"],
+        json!({}),
+        "a component is no program, whatever its configuration looks like"
+    );
 }
 
 #[test]

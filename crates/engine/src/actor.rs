@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pelton_model::{Consumer, ProcessorControl, Slug, StreamPath, Version};
-use pelton_store::{CheckpointChange, CheckpointWrite, StoreError, Write};
+use pelton_model::{Consumer, ProcessorControl, Reason, Slug, StreamPath, Version};
+use pelton_store::{CheckpointChange, CheckpointWrite, Refusal, StoreError, Write};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -127,7 +127,11 @@ impl Actor {
         *deploying = control.pending.clone().map(|version| {
             let (core, stream, confirmed) = (Arc::clone(&self.core), self.stream.clone(), control.confirmed.clone());
             let pending = version.clone();
-            let task = tokio::task::spawn_blocking(move || deploy::prepare(&core, &stream, pending, confirmed.as_ref()));
+            let task = tokio::spawn(async move {
+                let turn = core.deployments.take().await.map_err(|error| NotPrepared::HostFault(error.to_string()))?;
+                let prepare = move || deploy::prepare(&core, &stream, pending, confirmed.as_ref(), turn);
+                tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|error| Err(deploy::task_failed(&error)))
+            });
             Deploying { version, task, _busy: Busy::begin(&self.core) }
         });
     }
@@ -151,13 +155,22 @@ impl Actor {
             Err(error) => Err(error),
         };
         match activation {
-            Ok(write) => drop(self.core.writer.write(write).await?),
-            Err(NotPrepared::Rejected(reason)) => {
-                deploy::reject(&self.core, &self.stream, &deploying.version, reason, control.confirmed.is_some()).await?;
-            }
+            Ok(write) => match self.core.writer.write(write).await {
+                Ok(_) => {}
+                // What it says of itself is too much for what the stream has configured already.
+                Err(AppendError::Refused(refusal @ Refusal::ControlTooLarge { .. })) => {
+                    self.reject(deploying, deploy::no_room(&refusal), control).await?;
+                }
+                Err(error) => return Err(error.into()),
+            },
+            Err(NotPrepared::Rejected(reason)) => self.reject(deploying, reason, control).await?,
             Err(NotPrepared::HostFault(error)) => return Err(Fault::Deploy(error)),
         }
         Ok(())
+    }
+
+    async fn reject(&self, deploying: Deploying, reason: Reason, control: &ProcessorControl) -> Result<(), AppendError> {
+        deploy::reject(&self.core, &self.stream, &deploying.version, reason, control.confirmed.is_some()).await
     }
 
     /// What a removed processor leaves behind is deleted; the log keeps what it did.
@@ -196,6 +209,13 @@ struct Deploying {
     version: Version,
     task: JoinHandle<Result<Prepared, NotPrepared>>,
     _busy: Busy,
+}
+
+/// One that still waits for its turn gives it up.
+impl Drop for Deploying {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Deploying {

@@ -46,9 +46,12 @@ impl Components {
         })
     }
 
-    /// Compiles a component before somebody asks for it, and leaves it in the cache on disk. Blocking, and may take seconds.
+    /// Compiles a component before somebody asks for it, and leaves it in the cache on disk. Blocking, and may take many seconds, in which whoever does
+    /// ask for it does not wait for this.
     pub fn prepare(&self, digest: &Digest, bytes: &[u8], quotas: &Quotas) -> Result<(), Reason> {
-        self.alone(digest, || self.sandbox.prepare(digest, bytes, quotas).map_err(|error| error.reason()))
+        // Who is loading it already leaves it in the cache too.
+        self.alone(digest, || ());
+        self.sandbox.prepare(digest, bytes, quotas).map_err(|error| error.reason())
     }
 
     fn alone<T>(&self, digest: &Digest, load: impl FnOnce() -> T) -> T {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pelton_model::{
     Activated, Builtin, Consumer, EffectsFrom, Event, Json, NewEvent, Phase, Reason, Rejected, StreamPath, TypePatterns, Version,
 };
-use pelton_store::{Append, CheckpointChange, CheckpointWrite, Write};
+use pelton_store::{Append, CheckpointChange, CheckpointWrite, Refusal, Write};
 use pelton_wasm::{Component, Manifest, ReduceFailed, Reducer};
 
 use crate::AppendError;
@@ -15,6 +15,7 @@ use crate::components::{HOST_ERROR, host_fault};
 use crate::feed::{Feed, ReadAhead};
 use crate::runner::identity;
 use crate::tenant::Core;
+use crate::turns::Turn;
 
 /// A version that has proven it can be loaded, and for a replacement that it can fold what there is.
 pub(crate) struct Prepared {
@@ -23,6 +24,7 @@ pub(crate) struct Prepared {
     fold: Fold,
     /// What the version that runs meanwhile wants.
     predecessor: Option<Wants>,
+    _turn: Turn,
 }
 
 /// A state under construction, with the next cursor to fold.
@@ -53,12 +55,13 @@ impl From<pelton_store::StoreError> for NotPrepared {
     }
 }
 
-/// Blocking. `confirmed` is the version that runs meanwhile.
+/// Blocking. `confirmed` is the version that runs meanwhile, `turn` what lets it block; it is given back when all is done.
 pub(crate) fn prepare(
     core: &Arc<Core>,
     stream: &StreamPath,
     version: Version,
     confirmed: Option<&Version>,
+    turn: Turn,
 ) -> Result<Prepared, NotPrepared> {
     let configured = &version.configured;
     let quotas = core.quotas.lowered_by(&configured.limits);
@@ -76,7 +79,8 @@ pub(crate) fn prepare(
         state: manifest.initial_state.clone(),
         reduced: 1,
     };
-    let mut prepared = Prepared { version, manifest, fold, predecessor: confirmed.map(|confirmed| Wants::of(confirmed, core)) };
+    let predecessor = confirmed.map(|confirmed| Wants::of(confirmed, core));
+    let mut prepared = Prepared { version, manifest, fold, predecessor, _turn: turn };
     // The running version moves on meanwhile; what is left when it stops is then little.
     while confirmed.is_some() && prepared.catch_up(core, stream)? {}
     Ok(prepared)
@@ -224,6 +228,11 @@ pub(crate) async fn reject(core: &Core, stream: &StreamPath, version: &Version, 
     let event = NewEvent::builtin(Builtin::ProcessorRejected, &rejected);
     let write = Write { appends: vec![Append { stream: stream.clone(), event }], ..Write::default() };
     core.writer.write(write).await.map(drop)
+}
+
+/// Why a version that would run is rejected all the same.
+pub(crate) fn no_room(refusal: &Refusal) -> Reason {
+    Reason { code: "control-state-too-large".to_owned(), message: refusal.to_string(), expected: None, found: None, location: None }
 }
 
 fn check_size(size: Option<u64>, max: usize) -> Result<(), Reason> {

@@ -17,6 +17,7 @@ use crate::javascript::JavaScript;
 use crate::push::Courier;
 use crate::secrets::Vault;
 use crate::tenant::Shared;
+use crate::turns::Places;
 use crate::writer::now;
 use crate::{EngineError, Tenant};
 
@@ -35,6 +36,8 @@ pub struct EngineOptions {
     pub javascript_runtime: Option<Arc<[u8]>>,
     /// Whether the circuit breaker of a stream counts every append, also where it is not configured.
     pub breaker_counts_all: bool,
+    /// Steps of processors of all tenants that run at the same time, each on a thread of the runtime's that may block. There must be many more of those.
+    pub effects_max: usize,
     /// Page cache of all open tenants together, in bytes.
     pub cache_bytes_max: usize,
     /// Tenants open at the same time. Beyond it the least recently used one that is idle is closed first; if none is, one more is opened
@@ -54,6 +57,9 @@ struct Inner {
     components: Arc<Components>,
     javascript: Option<JavaScript>,
     vault: Arc<Vault>,
+    steps: Arc<Places>,
+    deployments: Arc<Places>,
+    expressions: Arc<Places>,
     slots: Mutex<HashMap<TenantName, Arc<Slot>>>,
     caches: Mutex<usize>,
     stopping: AtomicBool,
@@ -92,6 +98,12 @@ const DUE_SOON_MILLIS: u64 = 60_000;
 const WAKE_EARLY_MILLIS: u64 = 10_000;
 /// So long after its start does the daemon compile what it may need.
 const COMPILE_JAVASCRIPT_AFTER: Duration = Duration::from_secs(2);
+/// More than the second for which the allocator keeps memory that nobody uses.
+const FREED_AFTER: Duration = Duration::from_secs(3);
+/// Versions of processors of all tenants that are compiled and asked what they are, or fold their history, at the same time.
+const DEPLOYMENTS_MAX: usize = 64;
+/// Expressions of transformers and subscriptions of all tenants that are evaluated at the same time.
+const EXPRESSIONS_MAX: usize = 64;
 /// So many tenants are opened at once when the host starts, to take up what they left unfinished.
 const START_PARALLEL: usize = 4;
 
@@ -109,6 +121,9 @@ impl Engine {
             components: Arc::new(Components::new(sandbox)),
             javascript: options.javascript_runtime.clone().map(JavaScript::new),
             vault,
+            steps: Arc::new(Places::new(options.effects_max)),
+            deployments: Arc::new(Places::new(DEPLOYMENTS_MAX)),
+            expressions: Arc::new(Places::new(EXPRESSIONS_MAX)),
             slots: Mutex::default(),
             caches: Mutex::new(0),
             stopping: AtomicBool::new(false),
@@ -147,7 +162,12 @@ impl Engine {
         self.make_room().await;
         let cache_bytes = self.take_cache();
         let (engine, path) = (Arc::clone(&self.0), self.path(name));
-        let open = OpenOptions { tenant: name.clone(), cache_bytes, breaker_counts_all: self.0.options.breaker_counts_all };
+        let open = OpenOptions {
+            tenant: name.clone(),
+            cache_bytes,
+            breaker_counts_all: self.0.options.breaker_counts_all,
+            control_bytes_max: self.0.quotas.control_bytes_max,
+        };
         let result = tokio::task::spawn_blocking(move || {
             let shared = Shared {
                 quotas: Arc::clone(&engine.quotas),
@@ -155,6 +175,9 @@ impl Engine {
                 vault: Arc::clone(&engine.vault),
                 courier: Arc::clone(&engine.options.courier),
                 javascript: engine.javascript.clone(),
+                steps: Arc::clone(&engine.steps),
+                deployments: Arc::clone(&engine.deployments),
+                expressions: Arc::clone(&engine.expressions),
             };
             Tenant::open(&path, &open, shared)
         })
@@ -173,19 +196,27 @@ impl Engine {
         }
     }
 
-    /// On a thread of its own, so that nothing waits for it but a program that comes sooner, and only after a while, since a daemon that has just
-    /// started has better things to do.
+    /// On a thread of its own, for which nothing waits, and only after a while, since a daemon that has just started has better things to do.
     fn compile_javascript(&self) -> std::io::Result<()> {
         let Some(javascript) = self.0.javascript.clone() else { return Ok(()) };
         let (components, quotas) = (Arc::clone(&self.0.components), Arc::clone(&self.0.quotas));
         let compile = move || {
-            std::thread::sleep(COMPILE_JAVASCRIPT_AFTER);
+            step_back();
             match components.prepare(&javascript.component().digest, javascript.bytes(), &quotas) {
                 Ok(()) => tracing::debug!("the JavaScript runtime is compiled"),
                 Err(reason) => tracing::error!(reason = reason.message, "the JavaScript runtime cannot be used"),
             }
         };
-        std::thread::Builder::new().name("pelton-javascript".to_owned()).spawn(compile).map(drop)
+        let run = move || {
+            std::thread::sleep(COMPILE_JAVASCRIPT_AFTER);
+            // With a thread end its heaps, and what they held is free a while later. The allocator then gives it back at the next occasion, such as the
+            // end of another thread: of this one.
+            if std::thread::spawn(compile).join().is_err() {
+                tracing::error!("compiling the JavaScript runtime has panicked");
+            }
+            std::thread::sleep(FREED_AFTER);
+        };
+        std::thread::Builder::new().name("pelton-javascript".to_owned()).spawn(run).map(drop)
     }
 
     /// Why some tenant cannot be written, where that is so.
@@ -343,6 +374,20 @@ impl Engine {
         *taken = taken.saturating_sub(share);
     }
 }
+
+/// Leaves the processor to the other threads that want it, to one that is asked for the same component above all.
+#[cfg(target_os = "linux")]
+fn step_back() {
+    // A tenth of what a thread that asks for it too gets: on a machine that is never idle the end comes late, but it comes.
+    const NICENESS: i32 = 10;
+    // On Linux each thread has a niceness of its own.
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::debug!(%error, "a thread keeps its priority");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn step_back() {}
 
 /// Makes the folder ready and this process the only one that serves it.
 fn lock(data_dir: &Path) -> Result<File, EngineError> {

@@ -34,6 +34,7 @@ mod supervisor;
 mod tails;
 mod tenant;
 mod transformer;
+mod turns;
 mod writer;
 
 pub use engine::{Engine, EngineOptions};

@@ -24,7 +24,7 @@ use crate::signing::{key_of, sign};
 use crate::tails::Tail;
 use crate::tenant::{Busy, Core, becomes_true};
 use crate::writer::now;
-use crate::{AppendError, AppendOptions, Proposal};
+use crate::{AppendError, AppendOptions, EngineError, Proposal};
 
 /// Carries what is to be sent out of the host, as far as the operator allows it.
 pub trait Courier: Send + Sync + 'static {
@@ -231,6 +231,8 @@ enum Fault {
     Store(#[from] StoreError),
     #[error(transparent)]
     Append(#[from] AppendError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     #[error("a task of the host failed: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -341,7 +343,9 @@ impl Line {
             return Ok(Parcel::Body(text));
         }
         let (filter, transform) = (configured.jsonata_filter.clone(), configured.jsonata_transform.clone());
+        let turn = self.core.expressions.take().await?;
         let parcel = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let input = Json::from_checked(&text);
             match filter.map(|filter| filter.is_truthy(&input)) {
                 Some(Ok(false)) => return Parcel::Nothing,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pelton_model::{Builtin, CatchUp, Consumer, Event, Json, NewEvent, Parked, Phase, Reason, Slug, StreamPath, Version};
-use pelton_store::{Append, CheckpointChange, CheckpointWrite, KeyReuse, Refusal, StoreError, Write};
+use pelton_store::{Append, CheckpointChange, CheckpointWrite, KeyReuse, Refusal, StoreError, StreamInfo, Write};
 use pelton_wasm::{CallError, Effector, Gate, Identity, Reducer};
 use tokio::sync::watch;
 
@@ -174,7 +174,12 @@ impl Runner {
 
     /// Works off one page and commits. Guest code runs on a thread that may block.
     pub async fn step(mut self) -> Result<(Self, Next), crate::EngineError> {
-        let turn = Arc::clone(&self.core.turns).acquire_owned().await.map_err(|_| crate::EngineError::Stopping)?;
+        let core = Arc::clone(&self.core);
+        let turn = tokio::select! {
+            biased;
+            () = becomes_true(&mut self.halt) => return Ok((self, Next::Halted)),
+            turn = core.steps.take() => turn?,
+        };
         let (mut runner, staged) = tokio::task::spawn_blocking(move || {
             let staged = self.work();
             drop(turn);
@@ -457,7 +462,7 @@ impl Runner {
                         "an outbox waits for a paused stream");
                     self.until_moved_or_halted(&targets).await?;
                 }
-                Err(AppendError::Refused(refusal @ Refusal::TooManyVariables { .. })) => {
+                Err(AppendError::Refused(refusal @ (Refusal::TooManyVariables { .. } | Refusal::ControlTooLarge { .. }))) => {
                     return Err(NotWritten::Refused(refusal.to_string()));
                 }
                 Err(AppendError::Refused(Refusal::OffsetMismatch { stream, expected, next })) => {
@@ -514,7 +519,8 @@ pub(crate) fn identity(core: &Core, stream: &StreamPath, version: &Version) -> I
 }
 
 fn environment(core: &Core, stream: &StreamPath) -> Result<BTreeMap<String, String>, StoreError> {
-    Ok(core.store.stream(stream)?.map(|info| info.control.env.clone()).unwrap_or_default())
+    let variables = |info: StreamInfo| info.control.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    Ok(core.store.stream(stream)?.map(variables).unwrap_or_default())
 }
 
 fn errand(core: &Arc<Core>, version: &Version) -> Errand {

@@ -20,6 +20,7 @@ use crate::push::{Attempts, Courier};
 use crate::secrets::{self, NewSecret, Secret, SecretError, Vault};
 use crate::supervisor::Supervisor;
 use crate::tails::{Tail, Tails};
+use crate::turns::{Places, Turns};
 use crate::writer::WriterQueue;
 use crate::{AppendError, EngineError, Proposal};
 
@@ -46,8 +47,10 @@ pub(crate) struct Core {
     pub components: Arc<Components>,
     pub vault: Arc<Vault>,
     pub courier: Arc<dyn Courier>,
-    /// Steps of processors that run at the same time.
-    pub turns: Arc<Semaphore>,
+    /// What blocks a thread for as long as a tenant's code likes: steps of processors, deployments, and JSONata.
+    pub steps: Turns,
+    pub deployments: Turns,
+    pub expressions: Turns,
     /// Connections that the requests of processors have open at the same time.
     pub connections: Arc<Semaphore>,
     busy: AtomicUsize,
@@ -64,8 +67,10 @@ pub(crate) struct Progress {
     pub acknowledged: u64,
 }
 
-/// So many processors of one tenant work at once; the others wait their turn. Keeps one tenant from taking every thread.
-const TURNS_MAX: usize = 32;
+/// So many processors of one tenant work at once; the others wait their turn.
+const STEPS_MAX: usize = 32;
+const DEPLOYMENTS_MAX: usize = 8;
+const EXPRESSIONS_MAX: usize = 8;
 
 /// What all tenants of a host have in common.
 pub(crate) struct Shared {
@@ -74,6 +79,9 @@ pub(crate) struct Shared {
     pub vault: Arc<Vault>,
     pub courier: Arc<dyn Courier>,
     pub javascript: Option<JavaScript>,
+    pub steps: Arc<Places>,
+    pub deployments: Arc<Places>,
+    pub expressions: Arc<Places>,
 }
 
 /// Under which conditions events are appended.
@@ -131,7 +139,7 @@ pub struct ProcessorView {
 
 impl Tenant {
     pub(crate) fn open(path: &Path, options: &OpenOptions, shared: Shared) -> Result<Self, EngineError> {
-        let Shared { quotas, components, vault, courier, javascript } = shared;
+        let Shared { quotas, components, vault, courier, javascript, steps, deployments, expressions } = shared;
         let name = &options.tenant;
         let fault = |source| EngineError::Store { tenant: name.clone(), source };
         let (store, writer) = Store::open(path, options).map_err(fault)?;
@@ -150,7 +158,9 @@ impl Tenant {
             components,
             vault,
             courier,
-            turns: Arc::new(Semaphore::new(TURNS_MAX)),
+            steps: Turns::new(STEPS_MAX, steps),
+            deployments: Turns::new(DEPLOYMENTS_MAX, deployments),
+            expressions: Turns::new(EXPRESSIONS_MAX, expressions),
             connections,
             busy: AtomicUsize::new(0),
             due: Mutex::default(),

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::feed::Feed;
 use crate::push::forget;
 use crate::tenant::{Busy, Core, becomes_true};
-use crate::{AppendError, Proposal};
+use crate::{AppendError, EngineError, Proposal};
 
 pub(crate) struct Transformer {
     pub core: Arc<Core>,
@@ -104,6 +104,8 @@ enum Fault {
     Store(#[from] StoreError),
     #[error(transparent)]
     Append(#[from] AppendError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     #[error("a task of the host failed: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -184,8 +186,11 @@ impl Line {
         let (depth_max, event_bytes_max) = (self.core.quotas.depth_max, self.core.quotas.event_bytes_max);
         let (courier, configured) = (Arc::clone(&self.core.courier), self.control.configured.clone());
         let rendered = courier.render(&event);
+        let turn = self.core.expressions.take().await?;
         let result = tokio::task::spawn_blocking(move || {
-            let events = evaluate(&configured, &Json::from_checked(&rendered))?;
+            let events = evaluate(&configured, &Json::from_checked(&rendered));
+            drop(turn);
+            let events = events?;
             if !events.is_empty() && depth > depth_max {
                 return Err(format!("expected a chain of at most {depth_max} answers to answers, found a longer one"));
             }
@@ -242,7 +247,9 @@ impl Line {
                     }
                 }
                 // Another attempt would end the same way.
-                Err(AppendError::Refused(refusal @ (Refusal::OffsetMismatch { .. } | Refusal::TooManyVariables { .. }))) => {
+                Err(AppendError::Refused(
+                    refusal @ (Refusal::OffsetMismatch { .. } | Refusal::TooManyVariables { .. } | Refusal::ControlTooLarge { .. }),
+                )) => {
                     events = self.failed(refusal.to_string(), events.into_iter().find_map(|event| event.source));
                 }
                 Err(error) => return Err(error.into()),

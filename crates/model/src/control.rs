@@ -1,6 +1,6 @@
 //! What a stream knows from its built-in events: a pure fold, kept beside the log and always rebuildable from it.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,32 +8,32 @@ use crate::builtin::{MetadataUpdated, OptionalReason};
 use crate::push::{SubscriptionConfigured, SubscriptionControl, SubscriptionParked, TransformerConfigured, TransformerControl};
 use crate::schedule::{ExecutionFinished, ScheduleCancelled, ScheduleConfigured, ScheduleControl};
 use crate::{
-    Activated, Breaker, Builtin, Digest, DynamicWorkerConfigured, ENV_VARS_MAX, EffectsFrom, EnvVarSet, Event, JsonObject, NewEvent,
-    Offset, Parked, Phase, ProcessorConfigured, Reason, Rejected, Removed, Resumed, Slug, Timestamp,
+    Activated, Breaker, Builtin, Digest, DynamicWorkerConfigured, ENV_VARS_MAX, EnvVarSet, Event, JsonObject, NewEvent, Offset, Parked,
+    Phase, ProcessorConfigured, Reason, Rejected, Removed, Resumed, Shelf, Slug, Timestamp,
 };
 
-/// The state of one stream as far as the host itself is concerned.
+/// The state of one stream as far as the host itself is concerned. It may be megabytes, and clones share them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StreamControl {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub paused: Option<Pause>,
+    pub paused: Option<Arc<Pause>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<JsonObject>,
+    pub metadata: Option<Arc<JsonObject>>,
     /// Absent while the stream follows [`Breaker::DEFAULT`] for what processors append, and no limit for the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker: Option<Breaker>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub schedules: BTreeMap<Slug, ScheduleControl>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub subscriptions: BTreeMap<Slug, SubscriptionControl>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub transformers: BTreeMap<Slug, TransformerControl>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub processors: BTreeMap<Slug, ProcessorControl>,
+    #[serde(skip_serializing_if = "Shelf::is_empty")]
+    pub schedules: Shelf<Slug, ScheduleControl>,
+    #[serde(skip_serializing_if = "Shelf::is_empty")]
+    pub subscriptions: Shelf<Slug, SubscriptionControl>,
+    #[serde(skip_serializing_if = "Shelf::is_empty")]
+    pub transformers: Shelf<Slug, TransformerControl>,
+    #[serde(skip_serializing_if = "Shelf::is_empty")]
+    pub processors: Shelf<Slug, ProcessorControl>,
     /// Variables that its processors see in `after-append`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Shelf::is_empty")]
+    pub env: Shelf<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,9 @@ pub struct Version {
     /// Offset of its `stream/processor/configured`, which tells versions apart.
     pub configured_offset: Offset,
     pub configured: ProcessorConfigured,
+    /// Whether a program in JavaScript was configured, rather than a component; unknown of what an earlier host has stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_program: Option<bool>,
     /// Known once activated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest: Option<JsonObject>,
@@ -98,117 +101,174 @@ impl StreamControl {
     pub fn has_too_many_variables_with(&self, event: &NewEvent) -> bool {
         Builtin::of(event.event_type.as_str()) == Some(Builtin::EnvVarSet)
             && self.env.len() >= ENV_VARS_MAX
-            && event.payload.to::<EnvVarSet>().is_ok_and(|set| set.value.is_some() && !self.env.contains_key(&set.key))
+            && event.payload.to::<EnvVarSet>().is_ok_and(|set| set.value.is_some() && self.env.get(&set.key).is_none())
+    }
+
+    /// Bytes, as JSON, of what is configured and of what the host has said about it. Known, not counted.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Self { paused: _, metadata, breaker: _, schedules, subscriptions, transformers, processors, env } = self;
+        let metadata = metadata.as_ref().map_or(0, |metadata| metadata.as_str().len());
+        metadata + schedules.bytes() + subscriptions.bytes() + transformers.bytes() + processors.bytes() + env.bytes()
     }
 
     /// `None` where the payload is not the built-in's. Such an event is kept in the log and means nothing.
     fn apply_builtin(&mut self, builtin: Builtin, event: &Event) -> Option<bool> {
-        let before = self.clone();
-        match builtin {
+        let payload = &event.payload;
+        Some(match builtin {
             Builtin::Initialized
             | Builtin::ChildStreamCreated
             | Builtin::ErrorOccurred
             | Builtin::InvalidEventAppended
             | Builtin::AppendScheduled
-            | Builtin::ScheduleExecutionStarted => return Some(false),
-            Builtin::MetadataUpdated => self.metadata = Some(event.payload.to::<MetadataUpdated>().ok()?.metadata),
+            | Builtin::ScheduleExecutionStarted => false,
+            Builtin::MetadataUpdated => replace(&mut self.metadata, Some(Arc::new(payload.to::<MetadataUpdated>().ok()?.metadata))),
             Builtin::Paused => {
-                let reason = event.payload.to::<OptionalReason>().ok()?.reason;
-                self.paused = Some(Pause { reason, at: event.created_at });
+                let reason = payload.to::<OptionalReason>().ok()?.reason;
+                replace(&mut self.paused, Some(Arc::new(Pause { reason, at: event.created_at })))
             }
-            Builtin::Resumed => self.paused = None,
-            Builtin::CircuitBreakerConfigured => self.breaker = Some(event.payload.to().ok()?),
+            Builtin::Resumed => self.paused.take().is_some(),
+            Builtin::CircuitBreakerConfigured => replace(&mut self.breaker, Some(payload.to().ok()?)),
             Builtin::ScheduleConfigured => {
-                let configured: ScheduleConfigured = event.payload.to().ok()?;
+                let configured: ScheduleConfigured = payload.to().ok()?;
                 let slug = configured.slug.clone();
                 match ScheduleControl::new(event, configured) {
-                    Some(schedule) => drop(self.schedules.insert(slug, schedule)),
-                    None => drop(self.schedules.remove(&slug)),
+                    Some(schedule) => self.schedules.insert(slug, schedule),
+                    None => self.schedules.remove(&slug),
                 }
             }
-            Builtin::ScheduleCancelled => drop(self.schedules.remove(&event.payload.to::<ScheduleCancelled>().ok()?.slug)),
+            Builtin::ScheduleCancelled => self.schedules.remove(&payload.to::<ScheduleCancelled>().ok()?.slug),
             Builtin::ScheduleExecutionFinished => {
-                let finished: ExecutionFinished = event.payload.to().ok()?;
+                let finished: ExecutionFinished = payload.to().ok()?;
                 let slug = finished.slug.clone();
-                if !self.schedules.get_mut(&slug)?.finish(finished) {
-                    self.schedules.remove(&slug);
+                match finished.next_run_at {
+                    Some(_) => self.schedules.change(&slug, |schedule| schedule.finish(finished)),
+                    None => self.schedules.remove(&slug),
                 }
             }
             Builtin::SubscriptionConfigured => {
-                let configured: SubscriptionConfigured = event.payload.to().ok()?;
-                self.subscriptions.insert(configured.slug.clone(), SubscriptionControl::new(event.offset, configured));
+                let configured: SubscriptionConfigured = payload.to().ok()?;
+                self.subscriptions.insert(configured.slug.clone(), SubscriptionControl::new(event.offset, configured))
             }
-            Builtin::SubscriptionRemoved => drop(self.subscriptions.remove(&event.payload.to::<Removed>().ok()?.slug)),
+            Builtin::SubscriptionRemoved => self.subscriptions.remove(&payload.to::<Removed>().ok()?.slug),
             Builtin::SubscriptionParked => {
-                let parked: SubscriptionParked = event.payload.to().ok()?;
-                self.subscriptions.get_mut(&parked.slug)?.park(parked);
+                let parked: SubscriptionParked = payload.to().ok()?;
+                let slug = parked.slug.clone();
+                let is_current = self.subscriptions.get(&slug)?.configured_offset == parked.configured_offset;
+                is_current && self.subscriptions.change(&slug, |subscription| subscription.parked = Some(parked))
             }
             Builtin::SubscriptionResumed => {
-                let resumed: Resumed = event.payload.to().ok()?;
-                self.subscriptions.get_mut(&resumed.slug)?.resume(resumed.skip);
+                let resumed: Resumed = payload.to().ok()?;
+                let is_parked = self.subscriptions.get(&resumed.slug)?.parked.is_some();
+                is_parked && self.subscriptions.change(&resumed.slug, |subscription| subscription.resume(resumed.skip))
             }
             Builtin::TransformerConfigured => {
-                let configured: TransformerConfigured = event.payload.to().ok()?;
-                self.transformers.insert(configured.slug.clone(), TransformerControl { configured_offset: event.offset, configured });
+                let configured: TransformerConfigured = payload.to().ok()?;
+                self.transformers.insert(configured.slug.clone(), TransformerControl { configured_offset: event.offset, configured })
             }
-            Builtin::TransformerRemoved => drop(self.transformers.remove(&event.payload.to::<Removed>().ok()?.slug)),
+            Builtin::TransformerRemoved => self.transformers.remove(&payload.to::<Removed>().ok()?.slug),
             Builtin::DynamicWorkerConfigured => {
-                self.configured(event.offset, event.payload.to::<DynamicWorkerConfigured>().ok()?.into_processor()?);
+                self.configured(event.offset, payload.to::<DynamicWorkerConfigured>().ok()?.into_processor()?, true)
             }
-            Builtin::EnvVarSet => match event.payload.to::<EnvVarSet>().ok()? {
-                EnvVarSet { key, value: Some(value) } => drop(self.env.insert(key, value)),
-                EnvVarSet { key, value: None } => drop(self.env.remove(&key)),
+            Builtin::EnvVarSet => match payload.to::<EnvVarSet>().ok()? {
+                EnvVarSet { key, value: Some(value) } => self.env.insert(key, value),
+                EnvVarSet { key, value: None } => self.env.remove(&key),
             },
-            Builtin::ProcessorConfigured => self.configured(event.offset, event.payload.to().ok()?),
-            Builtin::ProcessorActivated => self.activated(event.payload.to().ok()?),
-            Builtin::ProcessorRejected => self.rejected(event.payload.to().ok()?),
-            Builtin::ProcessorParked => self.parked(event.payload.to().ok()?),
-            Builtin::ProcessorResumed => self.resumed(&event.payload.to().ok()?),
-            Builtin::ProcessorRemoved => drop(self.processors.remove(&event.payload.to::<Removed>().ok()?.slug)),
-        }
-        Some(*self != before)
+            Builtin::ProcessorConfigured => self.configured(event.offset, payload.to().ok()?, false),
+            Builtin::ProcessorActivated => self.activated(payload.to().ok()?),
+            Builtin::ProcessorRejected => self.rejected(payload.to().ok()?),
+            Builtin::ProcessorParked => self.parked(payload.to().ok()?),
+            Builtin::ProcessorResumed => self.resumed(&payload.to().ok()?),
+            Builtin::ProcessorRemoved => self.processors.remove(&payload.to::<Removed>().ok()?.slug),
+        })
     }
 
-    fn configured(&mut self, offset: Offset, configured: ProcessorConfigured) {
-        let processor = self.processors.entry(configured.slug.clone()).or_default();
-        let same = |version: &Version| version.configured.is_same_deployment(&configured);
-        if processor.confirmed.as_ref().is_some_and(same) {
-            processor.pending = None;
-        } else if !processor.pending.as_ref().is_some_and(same) {
-            processor.pending = Some(Version { configured_offset: offset, configured, manifest: None, skipped: Vec::new(), resumes: 0 });
+    fn configured(&mut self, offset: Offset, configured: ProcessorConfigured, is_program: bool) -> bool {
+        let slug = configured.slug.clone();
+        let known = self.processors.get(&slug);
+        let is_pending = known.is_some_and(|processor| processor.pending.is_some());
+        let is_same = |version: Option<&Version>| version.is_some_and(|version| version.configured.is_same_deployment(&configured));
+        if is_same(known.and_then(|processor| processor.confirmed.as_ref())) {
+            return is_pending && self.processors.change(&slug, |processor| processor.pending = None);
         }
+        if is_same(known.and_then(|processor| processor.pending.as_ref())) {
+            return false;
+        }
+        let (configured_offset, is_program) = (offset, Some(is_program));
+        let pending = Some(Version { configured_offset, configured, is_program, manifest: None, skipped: Vec::new(), resumes: 0 });
+        if known.is_some() {
+            return self.processors.change(&slug, |processor| processor.pending = pending);
+        }
+        self.processors.insert(slug, ProcessorControl { pending, ..ProcessorControl::default() })
     }
 
-    fn activated(&mut self, activated: Activated) {
-        let Some(processor) = self.processors.get_mut(&activated.slug) else { return };
-        if let Some(mut version) = processor.pending.take_if(|pending| pending.configured_offset == activated.configured_offset) {
-            version.manifest = Some(activated.manifest);
-            *processor = ProcessorControl { confirmed: Some(version), ..ProcessorControl::default() };
-        }
+    fn activated(&mut self, activated: Activated) -> bool {
+        self.is_pending(&activated.slug, activated.configured_offset)
+            && self.processors.change(&activated.slug, |processor| {
+                let confirmed = processor.pending.take().map(|pending| Version { manifest: Some(activated.manifest), ..pending });
+                *processor = ProcessorControl { confirmed, ..ProcessorControl::default() };
+            })
     }
 
-    fn rejected(&mut self, rejected: Rejected) {
-        let Some(processor) = self.processors.get_mut(&rejected.slug) else { return };
-        if processor.pending.take_if(|pending| pending.configured_offset == rejected.configured_offset).is_some() {
-            processor.rejected = Some(rejected);
-        }
+    fn rejected(&mut self, rejected: Rejected) -> bool {
+        let slug = rejected.slug.clone();
+        self.is_pending(&slug, rejected.configured_offset)
+            && self.processors.change(&slug, |processor| {
+                processor.pending = None;
+                processor.rejected = Some(rejected);
+            })
     }
 
-    fn parked(&mut self, parked: Parked) {
-        let Some(processor) = self.processors.get_mut(&parked.slug) else { return };
-        if processor.confirmed.as_ref().is_some_and(|confirmed| confirmed.configured_offset == parked.configured_offset) {
-            processor.parked = Some(parked);
-        }
+    fn parked(&mut self, parked: Parked) -> bool {
+        let slug = parked.slug.clone();
+        let confirmed = self.processors.get(&slug).and_then(|processor| processor.confirmed.as_ref());
+        confirmed.is_some_and(|confirmed| confirmed.configured_offset == parked.configured_offset)
+            && self.processors.change(&slug, |processor| processor.parked = Some(parked))
     }
 
-    fn resumed(&mut self, resumed: &Resumed) {
-        let Some(processor) = self.processors.get_mut(&resumed.slug) else { return };
-        let (Some(confirmed), Some(parked)) = (&mut processor.confirmed, processor.parked.take()) else { return };
-        confirmed.resumes += 1;
-        if resumed.skip {
-            confirmed.skipped.push(Skip { cursor: parked.at_cursor, phase: parked.phase });
-        }
+    fn resumed(&mut self, resumed: &Resumed) -> bool {
+        let is_parked = |processor: &ProcessorControl| processor.confirmed.is_some() && processor.parked.is_some();
+        self.processors.get(&resumed.slug).is_some_and(is_parked)
+            && self.processors.change(&resumed.slug, |processor| {
+                let (Some(confirmed), Some(parked)) = (&mut processor.confirmed, processor.parked.take()) else { return };
+                confirmed.resumes += 1;
+                if resumed.skip {
+                    confirmed.skipped.push(Skip { cursor: parked.at_cursor, phase: parked.phase });
+                }
+            })
     }
+
+    fn is_pending(&self, slug: &Slug, configured_offset: Offset) -> bool {
+        let pending = self.processors.get(slug).and_then(|processor| processor.pending.as_ref());
+        pending.is_some_and(|pending| pending.configured_offset == configured_offset)
+    }
+}
+
+impl Builtin {
+    /// Whether it configures something that then takes room in the control state, for which there may be none. Everything else is recorded however
+    /// full that is: what takes something away, what ends or pauses something, and what the host says of a failure.
+    #[must_use]
+    pub const fn takes_room(self) -> bool {
+        matches!(
+            self,
+            Self::MetadataUpdated
+                | Self::AppendScheduled
+                | Self::ScheduleConfigured
+                | Self::SubscriptionConfigured
+                | Self::TransformerConfigured
+                | Self::DynamicWorkerConfigured
+                | Self::EnvVarSet
+                | Self::ProcessorConfigured
+                | Self::ProcessorActivated
+        )
+    }
+}
+
+/// Whether that changes anything.
+fn replace<T: PartialEq>(place: &mut T, value: T) -> bool {
+    let changes = *place != value;
+    *place = value;
+    changes
 }
 
 impl ProcessorControl {
@@ -240,12 +300,15 @@ impl ProcessorControl {
 impl ProcessorConfigured {
     /// Whether deploying `other` over this would change nothing. Where effects begin matters to the first deployment only.
     fn is_same_deployment(&self, other: &Self) -> bool {
-        let essence = |configured: &Self| Self {
-            effects_from: EffectsFrom::Configured,
-            component: crate::ComponentRef { size: None, ..configured.component },
-            ..configured.clone()
-        };
-        essence(self) == essence(other)
+        let Self { slug, component, config, consumes, effects_from: _, catch_up, include_children, egress, limits } = self;
+        *slug == other.slug
+            && component.digest == other.component.digest
+            && *config == other.config
+            && *consumes == other.consumes
+            && *catch_up == other.catch_up
+            && *include_children == other.include_children
+            && *egress == other.egress
+            && *limits == other.limits
     }
 }
 
@@ -258,18 +321,22 @@ mod tests {
     fn fold(events: &[(&str, serde_json::Value)]) -> StreamControl {
         let mut control = StreamControl::default();
         for (nth, (slug, payload)) in events.iter().enumerate() {
-            control.apply(&Event {
-                stream_path: StreamPath::root(),
-                offset: Offset::new(nth as u64 + 2).unwrap(),
-                event_type: EventType::new(&format!("stream/{slug}")).unwrap(),
-                payload: JsonObject::try_from(Json::of(payload)).unwrap(),
-                metadata: None,
-                idempotency_key: None,
-                created_at: Timestamp::from_millis(5),
-                source: None,
-            });
+            control.apply(&recorded(nth as u64 + 2, slug, payload));
         }
         control
+    }
+
+    fn recorded(offset: u64, slug: &str, payload: &serde_json::Value) -> Event {
+        Event {
+            stream_path: StreamPath::root(),
+            offset: Offset::new(offset).unwrap(),
+            event_type: EventType::new(&format!("stream/{slug}")).unwrap(),
+            payload: JsonObject::try_from(Json::of(payload)).unwrap(),
+            metadata: None,
+            idempotency_key: None,
+            created_at: Timestamp::from_millis(5),
+            source: None,
+        }
     }
 
     fn configured(code: &[u8]) -> (&'static str, serde_json::Value) {
@@ -304,7 +371,7 @@ mod tests {
     }
 
     fn processor(events: &[(&str, serde_json::Value)]) -> ProcessorControl {
-        fold(events).processors.remove(&Slug::new("p").unwrap()).unwrap()
+        fold(events).processors[&Slug::new("p").unwrap()].clone()
     }
 
     fn running(processor: &ProcessorControl) -> u64 {
@@ -364,7 +431,7 @@ mod tests {
     fn a_variable_is_what_it_was_last_set_to_until_it_is_removed() {
         let set = |key: &str, value: Option<&str>| ("dynamic-worker/env-var-set", serde_json::json!({ "key": key, "value": value }));
         let control = fold(&[set("A", Some("1")), set("B", Some("2")), set("A", Some("3")), set("B", None)]);
-        assert_eq!(control.env, BTreeMap::from([("A".to_owned(), "3".to_owned())]));
+        assert_eq!(control.env.iter().collect::<Vec<_>>(), [(&"A".to_owned(), &"3".to_owned())]);
         let full: Vec<_> = (0..ENV_VARS_MAX).map(|n| set(&n.to_string(), Some(""))).collect();
         let with = |key: &str, value: Option<&str>| {
             let (slug, payload) = set(key, value);
@@ -387,7 +454,7 @@ mod tests {
     }
 
     fn subscription(events: &[(&str, serde_json::Value)]) -> SubscriptionControl {
-        fold(events).subscriptions.remove(&Slug::new("s").unwrap()).unwrap()
+        fold(events).subscriptions[&Slug::new("s").unwrap()].clone()
     }
 
     #[test]
@@ -412,6 +479,30 @@ mod tests {
         let control = fold(&[transformer.clone(), breaker, transformer]);
         assert_eq!(control.transformers[&Slug::new("t").unwrap()].configured_offset.get(), 4);
         assert_eq!(control.breaker.unwrap().burst_capacity.get(), 5);
+    }
+
+    #[test]
+    fn a_version_says_whether_it_is_a_program_unless_an_earlier_host_has_stored_it() {
+        let program = serde_json::json!({ "slug": "p", "script": "", "runtime": { "digest": Digest::of(b"") } });
+        let is_program = |processor: &ProcessorControl| processor.pending.as_ref().unwrap().is_program;
+        assert_eq!(is_program(&processor(&[("dynamic-worker/configured", program)])), Some(true));
+        let component = processor(&[configured(b"")]);
+        assert_eq!(is_program(&component), Some(false));
+        let stored = serde_json::to_string(&component).unwrap().replace(r#","isProgram":false"#, "");
+        assert_eq!(is_program(&serde_json::from_str(&stored).unwrap()), None);
+    }
+
+    #[test]
+    fn what_an_event_does_not_change_is_not_copied_for_it() {
+        let transformer = ("jsonata-transformer-configured", serde_json::json!({ "slug": "t", "matcher": "true", "transform": "{}" }));
+        let before = fold(&[configured(b"1"), subscribed(), transformer]);
+        let mut after = before.clone();
+        after.apply(&recorded(9, "metadata-updated", &serde_json::json!({ "metadata": { "a": 1 } })));
+        after.apply(&recorded(10, "subscription/removed", &serde_json::json!({ "slug": "s" })));
+        let slug = |slug: &str| Slug::new(slug).unwrap();
+        assert!(std::ptr::eq(&before.processors[&slug("p")], &after.processors[&slug("p")]));
+        assert!(std::ptr::eq(&before.transformers[&slug("t")], &after.transformers[&slug("t")]));
+        assert!(!after.apply(&recorded(11, "metadata-updated", &serde_json::json!({ "metadata": { "a": 1 } }))), "it says that already");
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod push;
 mod quotas;
 mod schedule;
 mod schema;
+mod shelf;
 
 pub use breaker::{Breaker, Bucket};
 pub use builtin::{
@@ -54,3 +55,4 @@ pub use schedule::{
     AppendScheduled, Due, ExecutionFinished, ExecutionOutcome, ExecutionStarted, Missed, Schedule, ScheduleCancelled, ScheduleConfigured,
     ScheduleControl,
 };
+pub use shelf::Shelf;

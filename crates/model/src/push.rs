@@ -199,12 +199,6 @@ impl SubscriptionControl {
         Self { configured_offset, configured, parked: None, skip: None, resumes: 0 }
     }
 
-    pub(crate) fn park(&mut self, parked: SubscriptionParked) {
-        if parked.configured_offset == self.configured_offset {
-            self.parked = Some(parked);
-        }
-    }
-
     pub(crate) fn resume(&mut self, skip: bool) {
         if let Some(parked) = self.parked.take() {
             self.resumes += 1;

@@ -15,6 +15,8 @@ pub struct Quotas {
     /// Segments of the path of a stream that is appended to. Every stream above a new one begins with it and is told of it, so that the cost of a
     /// path grows with the square of its depth.
     pub path_depth_max: usize,
+    /// Bytes of what is configured on one stream, as JSON: processors, subscriptions, transformers, schedules, variables and metadata.
+    pub control_bytes_max: usize,
     /// Bytes that may wait for the writer before an append has to wait itself.
     pub queue_bytes_max: usize,
     /// Bytes of one uploaded component.
@@ -74,6 +76,7 @@ impl Default for Quotas {
             event_bytes_max: MIB,
             batch_events_max: 10_000,
             path_depth_max: 32,
+            control_bytes_max: 8 * MIB,
             queue_bytes_max: 64 * MIB,
             component_bytes_max: 64 * MIB,
             state_bytes_max: 4 * MIB,

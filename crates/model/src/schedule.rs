@@ -229,13 +229,11 @@ impl ScheduleControl {
         Some(Self { configured_offset: event.offset, configured_at: event.created_at, configured, next_run_at, runs: 0, last: None })
     }
 
-    /// Whether a tick is left.
-    pub(crate) fn finish(&mut self, finished: ExecutionFinished) -> bool {
+    /// Takes note of a tick after which there are more.
+    pub(crate) fn finish(&mut self, finished: ExecutionFinished) {
         self.runs += u64::from(finished.outcome == ExecutionOutcome::Succeeded);
-        let next = finished.next_run_at;
+        self.next_run_at = finished.next_run_at.unwrap_or(self.next_run_at);
         self.last = Some(finished);
-        self.next_run_at = next.unwrap_or(self.next_run_at);
-        next.is_some()
     }
 
     /// `None` while its time has not come.

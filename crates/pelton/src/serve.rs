@@ -58,6 +58,10 @@ pub struct Options {
     /// Seconds after which a tenant that nobody uses is closed.
     #[arg(long, env = "PELTON_IDLE_SECONDS", default_value = "60")]
     idle_seconds: u64,
+    /// Processors of all tenants that work at the same time, each on a thread that its slow requests hold; further ones wait. Half of them are kept
+    /// for tenants of which none works yet.
+    #[arg(long, env = "PELTON_EFFECTS_MAX", default_value = "256", value_parser = clap::value_parser!(u16).range(2..=10_000))]
+    effects_max: u16,
     /// Answer as another service does where the two differ, for its clients.
     #[arg(long, env = "PELTON_COMPAT")]
     compat: Option<http::Compat>,
@@ -116,13 +120,18 @@ static JAVASCRIPT_RUNTIME: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/jav
 /// How long open connections may take to finish once the daemon is told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(20);
 
+/// For reads and whatever else ends soon. Deployments, JSONata and lookups of names, which may not, are at most 64 each.
+const BLOCKING_THREADS_BESIDE_EFFECTS: usize = 3 * 64 + 512;
+
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// [`ServeError`] where it cannot start, or cannot serve any more.
 pub fn run(options: Options) -> Result<(), ServeError> {
     log_to_stderr(options.log_format);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(io("starting the runtime"))?;
+    let threads = usize::from(options.effects_max) + BLOCKING_THREADS_BESIDE_EFFECTS;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads).build();
+    let runtime = runtime.map_err(io("starting the runtime"))?;
     runtime.block_on(serve(options))
 }
 
@@ -179,6 +188,7 @@ fn engine_options(options: &Options) -> Result<EngineOptions, ServeError> {
         quotas,
         cache_bytes_max: size("cache", options.cache)?,
         tenants_open_max: options.open_tenants,
+        effects_max: options.effects_max.into(),
         idle_time: Duration::from_secs(options.idle_seconds),
     })
 }

@@ -298,7 +298,7 @@ pub(crate) fn decode_bucket(bytes: &[u8]) -> Result<Bucket, Malformed> {
 }
 
 pub(crate) fn encode_control(control: &StreamControl) -> Vec<u8> {
-    Json::of(control).as_str().as_bytes().to_vec()
+    serde_json::to_vec(control).expect("it has string keys and no failing serialisers")
 }
 
 pub(crate) fn decode_control(bytes: &[u8]) -> Result<StreamControl, Malformed> {

@@ -264,7 +264,13 @@ impl<'a> Decider<'a> {
         }
         unit.incarnation.get_or_insert(Incarnation::new(self.streams[stream].id));
         self.count(unit, stream, &event);
+        let takes_room = Builtin::of(event.event_type.as_str()).is_some_and(Builtin::takes_room);
+        let bytes_before = self.streams[stream].control.bytes();
         self.record(unit, stream, event, Origin::Asked);
+        let (found, max) = (self.streams[stream].control.bytes(), self.options.control_bytes_max);
+        if takes_room && found > bytes_before.max(max) {
+            return Err(Stop::Refused(Refusal::ControlTooLarge { stream: path, max, found }));
+        }
         unit.answers.push(Answer::New);
         Ok(())
     }
@@ -406,10 +412,7 @@ impl<'a> Decider<'a> {
         };
         stream.next_offset = stream.next_offset.next();
         if let (true, Some(builtin)) = (origin != Origin::Announcement, Builtin::of(event.event_type.as_str())) {
-            let mut control = StreamControl::clone(&stream.control);
-            if control.apply(&event) {
-                stream.control = Arc::new(control);
-            }
+            Arc::make_mut(&mut stream.control).apply(&event);
             if matches!(builtin, Builtin::Paused | Builtin::Resumed | Builtin::CircuitBreakerConfigured) {
                 stream.bucket = None;
             }

@@ -17,7 +17,8 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
-//! let options = OpenOptions { tenant: TenantName::new("default")?, cache_bytes: 16 << 20, breaker_counts_all: false };
+//! let tenant = TenantName::new("default")?;
+//! let options = OpenOptions { tenant, cache_bytes: 16 << 20, breaker_counts_all: false, control_bytes_max: 8 << 20 };
 //! let (store, mut writer) = Store::open(&directory.path().join("default.redb"), &options)?;
 //!
 //! let stream = StreamPath::new("/orders")?;

@@ -25,6 +25,8 @@ pub struct OpenOptions {
     pub cache_bytes: usize,
     /// Whether the circuit breaker counts every append, rather than those of processors and of streams that configure it.
     pub breaker_counts_all: bool,
+    /// Bytes that the control state of a stream may grow to by what is configured.
+    pub control_bytes_max: usize,
 }
 
 /// What the [`Store`]s and the [`Writer`] of one open file have in common.

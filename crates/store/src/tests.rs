@@ -1,8 +1,9 @@
 //! The promises of the crate. `order` has those about one group, `model` compares any groups with a model in memory, `crash` has what
 //! holds when the disk fails or the machine goes down, `file` is about files,
-//! `breaker` about circuit breakers and `destroy` about streams that end.
+//! `breaker` about circuit breakers, `control` about how much is configured and `destroy` about streams that end.
 
 mod breaker;
+mod control;
 mod crash;
 mod destroy;
 mod disk;
@@ -16,11 +17,15 @@ use crate::{Append, Committed, OpenOptions, PageLimit, Refusal, Store, Write, Wr
 use disk::Disk;
 
 fn options() -> OpenOptions {
-    OpenOptions { tenant: TenantName::new("acme").unwrap(), cache_bytes: 4 << 20, breaker_counts_all: false }
+    OpenOptions { tenant: TenantName::new("acme").unwrap(), cache_bytes: 4 << 20, breaker_counts_all: false, control_bytes_max: 8 << 20 }
 }
 
 fn open(disk: &Disk) -> (Store, Writer) {
-    Store::open_with_backend(disk.clone(), &options()).unwrap()
+    open_with(disk, &options())
+}
+
+fn open_with(disk: &Disk, options: &OpenOptions) -> (Store, Writer) {
+    Store::open_with_backend(disk.clone(), options).unwrap()
 }
 
 fn path(text: &str) -> StreamPath {

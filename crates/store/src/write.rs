@@ -209,6 +209,11 @@ pub enum Refusal {
     StreamExists { stream: StreamPath, found: Incarnation },
     #[error("stream {stream} has {max} environment variables, which is as many as it may have")]
     TooManyVariables { stream: StreamPath, max: usize },
+    #[error(
+        "the control state of stream {stream} would have {found} bytes, expected at most {max}: remove processors, subscriptions, transformers, \
+         schedules or variables that are no longer needed, or shorten what is configured"
+    )]
+    ControlTooLarge { stream: StreamPath, max: usize, found: usize },
 }
 
 fn or_none(incarnation: Option<Incarnation>) -> String {

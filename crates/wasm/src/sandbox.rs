@@ -44,7 +44,7 @@ struct Shared {
     engine: Engine,
     pure: Linker<Host>,
     worldly: Linker<Host>,
-    cache_folder: Option<PathBuf>,
+    cache: Option<Cache>,
     _ticker: Ticker,
 }
 
@@ -62,16 +62,15 @@ impl Sandbox {
     pub fn new(options: &SandboxOptions) -> Result<Self, SandboxError> {
         let engine_error = |error: wasmtime::Error| SandboxError::Engine { message: format!("{error:#}") };
         let mut config = config();
-        if let Some(folder) = &options.compile_cache {
-            config.cache(Some(cache(folder)?));
-        }
+        let cache = options.compile_cache.as_deref().map(cache).transpose()?;
+        config.cache(cache.clone());
         let engine = Engine::new(&config).map_err(engine_error)?;
         let mut pure = Linker::new(&engine);
         host::add_to_pure_linker(&mut pure).map_err(engine_error)?;
         let mut worldly = Linker::new(&engine);
         host::add_to_linker(&mut worldly).map_err(engine_error)?;
         let ticker = Ticker::start(engine.clone())?;
-        Ok(Self(Arc::new(Shared { engine, pure, worldly, cache_folder: options.compile_cache.clone(), _ticker: ticker })))
+        Ok(Self(Arc::new(Shared { engine, pure, worldly, cache, _ticker: ticker })))
     }
 
     /// Verifies and compiles. Blocking, may take seconds.
@@ -94,17 +93,23 @@ impl Sandbox {
 }
 
 impl Sandbox {
-    /// Sees to it that the compiled code is in the cache on disk. Blocking, may take seconds; at once where it was done before by a host like this one.
+    /// Sees to it that the compiled code is in the cache on disk, on this thread alone: when that ends, so does what the compiler leaves behind in the
+    /// allocator, and other work has the other cores. Blocking, may take many seconds; at once where it was done before by a host like this one.
     ///
     /// # Errors
     /// As [`Sandbox::load`].
     pub fn prepare(&self, digest: &Digest, bytes: &[u8], quotas: &Quotas) -> Result<(), LoadError> {
-        let Some(folder) = &self.0.cache_folder else { return Ok(()) };
-        let note = folder.join(format!("{}-{}.prepared", digest.to_string().replace(':', "-"), env!("CARGO_PKG_VERSION")));
+        let Some(cache) = &self.0.cache else { return Ok(()) };
+        let note = cache.directory().join(format!("{}-{}.prepared", digest.to_string().replace(':', "-"), env!("CARGO_PKG_VERSION")));
         if note.exists() {
             return Ok(());
         }
-        self.load(bytes, quotas)?;
+        verify::verify(bytes, quotas).map(drop)?;
+        // Nothing else differs, so that the compiled code is found under the same name.
+        let mut alone = config();
+        alone.cache(Some(cache.clone())).parallel_compilation(false);
+        let compile = || Compiled::from_binary(&Engine::new(&alone)?, bytes);
+        compile().map_err(|error| LoadError::Compile { message: text(&error) })?;
         // Without the note it is looked up again the next time, no more.
         if let Err(error) = std::fs::write(&note, []) {
             tracing::debug!(%error, path = %note.display(), "not noted as compiled");

@@ -497,6 +497,26 @@ fn compiled_code_is_kept_in_a_folder_of_its_own() {
     }
 }
 
+#[test]
+fn what_is_prepared_is_found_by_whoever_loads_it() {
+    fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let files = entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] });
+        // How often what is used is noted beside it, a while later.
+        files.filter(|path| path.extension().is_none_or(|extension| extension != "stats")).collect()
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (bytes, cache) = (guest::guest(), folder.path().join("compiled"));
+    let sandbox = Sandbox::new(&SandboxOptions { compile_cache: Some(cache.clone()) }).unwrap();
+    let prepare = || sandbox.prepare(&Digest::of(&bytes), &bytes, &Quotas::default()).unwrap();
+    prepare();
+    let prepared = files(&cache);
+    assert!(prepared.len() > 1, "compiled code, and a note that it is there: {prepared:?}");
+    sandbox.load(&bytes, &Quotas::default()).unwrap();
+    prepare();
+    assert_eq!(files(&cache), prepared, "nothing was compiled again under another name");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_cache_that_others_can_write_to_is_not_used_and_one_that_was_there_is_left_as_it_is() {

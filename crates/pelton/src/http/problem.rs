@@ -44,6 +44,7 @@ pub const CODES: &[(&str, StatusCode, &str)] = &[
     ("stream-exists", StatusCode::PRECONDITION_FAILED, "Stream exists"),
     ("too-many-secrets", StatusCode::CONFLICT, "Too many secrets"),
     ("too-many-variables", StatusCode::CONFLICT, "Too many environment variables"),
+    ("control-state-too-large", StatusCode::CONFLICT, "Too much configured on one stream"),
     ("checkpoint-conflict", StatusCode::CONFLICT, "Checkpoint conflict"),
     ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Body too large"),
     ("event-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Event too large"),
@@ -113,6 +114,8 @@ impl Problem {
             "no-such-stream",
             "stream-exists",
             "too-many-secrets",
+            "too-many-variables",
+            "control-state-too-large",
             "path-too-deep",
             "event-too-large",
             "batch-too-large",
@@ -173,6 +176,9 @@ impl From<AppendError> for Problem {
             AppendError::Refused(Refusal::NoSuchStream { .. }) => Self::new("no-such-stream", detail),
             AppendError::Refused(Refusal::StreamExists { found, .. }) => Self::new("stream-exists", detail).with("found", found.get()),
             AppendError::Refused(Refusal::TooManyVariables { max, .. }) => Self::new("too-many-variables", detail).with("max", max),
+            AppendError::Refused(Refusal::ControlTooLarge { max, found, .. }) => {
+                Self::new("control-state-too-large", detail).with("max", max).with("found", found)
+            }
             AppendError::Refused(Refusal::StaleCheckpoint { .. } | Refusal::ScheduleChanged { .. }) => {
                 Self::new("checkpoint-conflict", detail)
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pelton_engine::StreamView;
 use pelton_model::{
-    Breaker, Json, JsonObject, ProcessorControl, Schedule, ScheduleControl, Slug, SubscriptionConfigured, TransformerConfigured,
+    Breaker, Json, JsonObject, ProcessorControl, Schedule, ScheduleControl, Shelf, Slug, SubscriptionConfigured, TransformerConfigured,
 };
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ struct ExternalSubscriber<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DynamicWorker<'a> {
-    env_vars_by_key: &'a BTreeMap<String, String>,
+    env_vars_by_key: &'a Shelf<String, String>,
     /// The programs, as the runtime gets them.
     workers_by_slug: BTreeMap<&'a Slug, &'a JsonObject>,
 }
@@ -106,11 +106,16 @@ impl<'a> DynamicWorker<'a> {
         let program = |(slug, control): (&'a Slug, &'a ProcessorControl)| {
             let version = control.confirmed.as_ref().or(control.pending.as_ref())?;
             let config = version.configured.config.as_ref()?;
-            let fields = config.to::<BTreeMap<String, Json>>().ok()?;
-            (fields.contains_key("script") || fields.contains_key("modules")).then_some((slug, config))
+            version.is_program.unwrap_or_else(|| looks_like_program(config)).then_some((slug, config))
         };
         Self { env_vars_by_key: &view.control.env, workers_by_slug: view.control.processors.iter().filter_map(program).collect() }
     }
+}
+
+/// Of what was stored before it was noted.
+fn looks_like_program(config: &JsonObject) -> bool {
+    let fields: BTreeMap<String, Json> = config.to().unwrap_or_default();
+    fields.contains_key("script") || fields.contains_key("modules")
 }
 
 impl<'a> Scheduled<'a> {

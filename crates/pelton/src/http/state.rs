@@ -9,8 +9,8 @@ use axum::response::{IntoResponse as _, Response};
 use pelton_engine::{ProcessorView, StreamView, SubscriptionView, Tenant};
 use pelton_model::{
     Breaker, Digest, EgressRules, ExecutionFinished, Incarnation, Json, JsonObject, Missed, Offset, Parked, Reason, Rejected, Schedule,
-    ScheduleConfigured, ScheduleControl, Slug, StreamPath, SubscriptionConfigured, SubscriptionParked, TenantName, TransformerConfigured,
-    TransformerControl, Version,
+    ScheduleConfigured, ScheduleControl, Shelf, Slug, StreamPath, SubscriptionConfigured, SubscriptionParked, TenantName,
+    TransformerConfigured, TransformerControl, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -95,8 +95,8 @@ pub struct StateBody<'a> {
     subscriptions: BTreeMap<&'a Slug, SubscriptionBody<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     transformers: BTreeMap<&'a Slug, TransformerBody<'a>>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    env: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Shelf::is_empty")]
+    env: &'a Shelf<String, String>,
     processors: Processors<'a>,
 }
 
@@ -208,7 +208,7 @@ impl<'a> StateBody<'a> {
             event_count: view.event_count,
             created_at: view.created_at.map(wire::time),
             child_paths: &view.children,
-            metadata: view.control.metadata.clone().unwrap_or_else(JsonObject::empty),
+            metadata: view.control.metadata.as_deref().cloned().unwrap_or_else(JsonObject::empty),
             paused: pause.is_some(),
             pause_reason: pause.and_then(|pause| pause.reason.as_deref()),
             paused_at: pause.map(|pause| wire::time(pause.at)),

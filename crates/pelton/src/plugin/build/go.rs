@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{Build, World, encode, preview1, tool};
+use super::{Build, encode, preview1, tool};
 use crate::cli::Failure;
 
 /// The SDK's module.
@@ -38,7 +38,7 @@ pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
             format!("net/http is used without `import _ \"{SDK}/peltonhttp\"`, by which it calls out: its requests will fail\n").as_bytes(),
         );
     }
-    build.embed(&mut module, World::Wasi)?;
+    build.embed(&mut module)?;
     encode(&module, &[(preview1::NAME, &preview1::adapter(build)?)])
 }
 

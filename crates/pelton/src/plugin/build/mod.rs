@@ -35,24 +35,8 @@ pub struct Build<'a> {
     pub project: &'a Project,
 }
 
-/// The worlds of the contract.
-#[derive(Clone, Copy)]
-#[allow(dead_code, reason = "each driver uses one of them")]
-pub enum World {
-    /// Without WASI.
-    Plain,
-    /// With what a language's own library needs of WASI.
-    Wasi,
-}
-
-impl World {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "stream-processor",
-            Self::Wasi => "stream-processor-wasi",
-        }
-    }
-}
+/// The world of the contract that components are built for: with what a language's own library needs of WASI.
+pub const WORLD: &str = "stream-processor-wasi";
 
 pub fn run(format: Format, options: &Options) -> Result<(), Failure> {
     let project = Project::find(&options.dir)?;
@@ -138,19 +122,19 @@ impl Build<'_> {
         Ok(folder)
     }
 
-    /// The contract, parsed, and one of its worlds.
-    pub fn contract(&self, world: World) -> Result<(Resolve, WorldId), Failure> {
+    /// The contract, parsed, and the world in it.
+    pub fn contract(&self) -> Result<(Resolve, WorldId), Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::new(1, format!("{}: {error}", self.wit().display()));
         let mut resolve = Resolve::default();
         let (package, _) = resolve.push_dir(self.wit()).map_err(|error| failed(&error))?;
-        let world = resolve.select_world(&[package], Some(world.name())).map_err(|error| failed(&error))?;
+        let world = resolve.select_world(&[package], Some(WORLD)).map_err(|error| failed(&error))?;
         Ok((resolve, world))
     }
 
     /// Writes into a core module what its imports and exports mean, for [`encode`]. What a language's bindings have written already need not
     /// be written again.
-    pub fn embed(&self, module: &mut Vec<u8>, world: World) -> Result<(), Failure> {
-        let (resolve, world) = self.contract(world)?;
+    pub fn embed(&self, module: &mut Vec<u8>) -> Result<(), Failure> {
+        let (resolve, world) = self.contract()?;
         embed_component_metadata(module, &resolve, world, StringEncoding::UTF8).map_err(|error| not_encoded(&error))
     }
 }

@@ -2,7 +2,7 @@
 
 use wit_component::{StringEncoding, embed_component_metadata};
 
-use super::{Build, World, not_encoded};
+use super::{Build, not_encoded};
 use crate::cli::Failure;
 
 /// What a module calls it.
@@ -21,7 +21,7 @@ world adapter {
 }";
 
 pub fn adapter(build: &Build<'_>) -> Result<Vec<u8>, Failure> {
-    let (mut resolve, _) = build.contract(World::Wasi)?;
+    let (mut resolve, _) = build.contract()?;
     let package = resolve.push_str("preview1.wit", WORLD).map_err(|error| not_encoded(&error))?;
     let world = resolve.select_world(&[package], None).map_err(|error| not_encoded(&error))?;
     let mut module = wat::parse_str(MODULE).map_err(|error| not_encoded(&error))?;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use pelton_model::Digest;
 
-use super::{Build, World, tool};
+use super::{Build, WORLD, tool};
 use crate::cli::Failure;
 
 /// What the SDK was made for: the names of its bindings depend on it.
@@ -161,7 +161,7 @@ impl ComponentizePy {
     fn command(&self, build: &Build<'_>, scratch: &Scratch, name: &str) -> Command {
         let mut command = Command::new(&self.0);
         command.env("VIRTUAL_ENV", &scratch.environment).env_remove("PYTHONPATH");
-        command.args(["-q", "-w", World::Wasi.name(), "-d"]).arg(within(&build.project.root, &build.wit())).arg(name);
+        command.args(["-q", "-w", WORLD, "-d"]).arg(within(&build.project.root, &build.wit())).arg(name);
         command
     }
 
