@@ -76,6 +76,15 @@ test("payloads are typed by the event's type", () => {
   assert.deepEqual(found.match(/^src\/processor\.ts\(\d+,/gm), ["src/processor.ts(5,", "src/processor.ts(8,", "src/processor.ts(9,"]);
 });
 
+test("consumes and emits list what the types cover, by name or by pattern", () => {
+  const types = `number, { "a/b/c": {}; "d/*": {} }, { "e/f": {} }`;
+  const lists = (consumes, emits) => build(processor(`export default defineProcessor<${types}>({ name: "n", consumes: ${consumes},
+  emits: ${emits}, initialState: 0, reduce() {} });`));
+  assert.equal(lists(`["a/b/c", "a/b/*", "a/*", "d/*", "d/x", "*"]`, `["e/*"]`).found, "");
+  assert.match(lists(`["a/x"]`, "[]").found, /^src\/processor\.ts\(2,\d+\): error TS2322: Type '"a\/x"' is not assignable/);
+  assert.match(lists("[]", `["d/*"]`).found, /^src\/processor\.ts\(3,\d+\): error TS2322: Type '"d\/\*"' is not assignable/);
+});
+
 test("what is wrong in JavaScript, or with an import, is said with file and line", () => {
   for (const [text, message] of [
     ["let a = 1;\nexport default {;", /^src\/processor\.js:2:\d+: error: Expected identifier/],
