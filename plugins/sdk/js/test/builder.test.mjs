@@ -102,6 +102,17 @@ test("a processor that throws while it loads says what and where", () => {
   assert.match(found, /^the processor does not load: Error: no settings\n    at settings \(src\/processor\.ts:3\)\n    at src\/processor\.ts:5$/);
 });
 
+test("a StarlingMonkey whose bindings are not known builds, and a warning says so", () => {
+  const make = "node_modules/@bytecodealliance/componentize-js";
+  const { status, progress } = build({
+    "package.json": '{ "pelton": { "entry": "src/processor.ts", "engine": "starlingmonkey" } }',
+    [`${make}/package.json`]: '{ "version": "0.99.0", "type": "module" }',
+    [`${make}/src/componentize.js`]: "export const componentize = async () => ({ component: [0] });",
+  });
+  assert.equal(status, 0);
+  assert.match(progress, /^warning: @bytecodealliance\/componentize-js is 0\.99\.0, and known here is 0\.23\.0: /m);
+});
+
 test("a default export that is no processor says what is missing", () => {
   assert.match(failing(processor(`export default { name: "n", initialState: 0 };`)), /has to be defineProcessor\(\{ … \}\): reduce is no function/);
 });
