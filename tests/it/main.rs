@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
+mod remote;
 mod support;
 
 mod append;
@@ -23,6 +24,7 @@ mod errors;
 mod fixtures;
 mod github_triage;
 mod guide;
+mod http_clients;
 mod idempotency;
 mod openapi;
 mod parked;
