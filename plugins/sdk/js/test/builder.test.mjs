@@ -120,6 +120,7 @@ test("a default export that is no processor says what is missing", () => {
 test("a project that cannot be built says what to do", () => {
   assert.match(failing({ "package.json": "{" }), /package\.json: /);
   assert.match(failing({ "package.json": '{ "pelton": { "entry": "src/other.ts" } }' }), /"entry" \} is "src\/other\.ts", which is no file here; it names the file/);
+  assert.match(failing({ "package.json": '{ "pelton": { "engin": "quickjs" } }' }), /"pelton" has no field "engin"; it has "entry" and "engine"/);
   assert.match(failing({ "package.json": '{ "pelton": { "entry": "src/processor.ts", "engine": "v8" } }' }), /can be "quickjs" or "starlingmonkey"/);
 });
 
