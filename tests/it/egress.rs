@@ -1,113 +1,19 @@
 //! What leaves the host on behalf of processors, and what does not. The other side is a server of the test's own, which tells what arrived.
 
-use std::io::{BufRead, BufReader, Read as _, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
+use crate::remote::{Remote, read_request, write_response};
 use crate::support::*;
 
 const SECRET: &str = "sk-4f9a/Qz+\"7=";
-
-/// What arrived of one request.
-struct Arrived {
-    line: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Arrived {
-    fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
-    }
-}
-
-type Answer = dyn Fn(&Arrived, &mut TcpStream) + Send + Sync;
-
-/// An HTTP server that tells what arrived, and writes as answer what it is told.
-struct Remote {
-    port: u16,
-    arrived: Mutex<Receiver<Arrived>>,
-    connections: Arc<Mutex<usize>>,
-}
-
-impl Remote {
-    fn start(answer: impl Fn(&Arrived, &mut TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (tell, arrived) = mpsc::channel();
-        let connections = Arc::new(Mutex::new(0));
-        let (answer, count): (Arc<Answer>, _) = (Arc::new(answer), Arc::clone(&connections));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().filter_map(Result::ok) {
-                *count.lock().unwrap() += 1;
-                let (tell, answer) = (tell.clone(), Arc::clone(&answer));
-                std::thread::spawn(move || {
-                    let mut reader = BufReader::new(stream);
-                    if let Some(request) = read_request(&mut reader) {
-                        answer(&request, reader.get_mut());
-                        tell.send(request).ok();
-                    }
-                });
-            }
-        });
-        Self { port, arrived: Mutex::new(arrived), connections }
-    }
-
-    /// It answers 200 with this body.
-    fn answering(body: &'static str) -> Self {
-        Self::start(move |_, out| write_response(out, "200 OK", "", body.as_bytes()))
-    }
-
-    /// It answers with what came: the header `authorization` in `x-echo`, and the headers as a JSON body.
-    fn echoing() -> Self {
-        Self::start(|request, out| {
-            let headers: serde_json::Map<_, _> =
-                request.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
-            let echo = format!("x-echo: {}\r\n", request.header("authorization"));
-            write_response(out, "200 OK", &echo, json!(headers).to_string().as_bytes());
-        })
-    }
-
-    fn rule(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.rule())
-    }
-
-    fn next(&self) -> Arrived {
-        self.arrived.lock().unwrap().recv_timeout(PATIENCE).expect("nothing arrived")
-    }
-
-    #[track_caller]
-    fn assert_untouched(&self) {
-        assert_eq!(*self.connections.lock().unwrap(), 0, "something connected");
-    }
-}
-
-fn read_request(reader: &mut impl BufRead) -> Option<Arrived> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-    }
-    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, length)| length.parse().unwrap());
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(Arrived { line: line.trim_end().to_owned(), headers, body })
-}
 
 /// A server on all of this machine's addresses that speaks TLS, with a certificate for `localhost` and 127.0.0.1, and answers `hello`.
 fn start_tls() -> u16 {
@@ -129,11 +35,6 @@ fn start_tls() -> u16 {
         }
     });
     port
-}
-
-fn write_response(out: &mut impl Write, status: &str, headers: &str, body: &[u8]) {
-    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n", body.len());
-    out.write_all(head.as_bytes()).and_then(|()| out.write_all(body)).ok();
 }
 
 /// A server with these rules of the operator, and the processor on `/out` with these of its own.

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
+mod remote;
 mod support;
 
 mod append;
@@ -25,6 +26,7 @@ mod fairness;
 mod fixtures;
 mod github_triage;
 mod guide;
+mod http_clients;
 mod idempotency;
 mod openapi;
 mod parked;

@@ -44,16 +44,18 @@ impl Broken {
 
     /// With this source, what the build says has these parts, and there is no component.
     #[track_caller]
-    fn source(&self, text: &str, parts: &[&str]) {
+    fn source(&self, text: &str, parts: &[&str]) -> String {
         fs::write(&self.source, text).unwrap();
-        mentions(&said(1, &mut build(&self.project)), parts);
+        let told = said(1, &mut build(&self.project));
+        mentions(&told, parts);
         assert!(!self.project.join("build").exists());
+        told
     }
 
     #[track_caller]
-    fn replaced(&self, from: &str, to: &str, parts: &[&str]) {
+    fn replaced(&self, from: &str, to: &str, parts: &[&str]) -> String {
         assert!(self.text.contains(from), "{from:?} is not in {}", self.source.display());
-        self.source(&self.text.replace(from, to), parts);
+        self.source(&self.text.replace(from, to), parts)
     }
 
     #[track_caller]
@@ -124,6 +126,14 @@ fn what_is_wrong_in_python_is_said_with_file_and_line() {
     project.before("import left", &["src/processor.py:1: ModuleNotFoundError: No module named 'left'", "`dependencies` of pyproject.toml"]);
     let thrown = format!("src/processor.py:{}: ZeroDivisionError", project.last());
     project.after("x = 1 / 0", &["Traceback", "    x = 1 / 0", &thrown]);
+    project.replaced("def reduce(", "def reduse(", &["src/processor.py: TypeError: Hello.reduse (line ", "did you mean reduce?"]);
+    let line = project.text.lines().position(|line| line.contains("from pelton import")).unwrap() + 1;
+    let told = project.replaced(
+        "Processor, ReduceContext",
+        "Procesor, ReduceContext",
+        &[&format!("src/processor.py:{line}: ImportError: cannot import name 'Procesor' from 'pelton'"), "Did you mean: 'Processor'?"],
+    );
+    assert!(!told.contains("__init__"), "{told}");
     project.source("x = 1\n", &["src/processor.py: TypeError: processor defines no processor; write `class MyProcessor(pelton.Processor)"]);
 }
 

@@ -18,7 +18,7 @@ const LANGUAGES: [(&str, &str); 4] = [("package.json", "js"), ("pyproject.toml",
 /// What tools make in a project's folder, by the names that they give it.
 pub const MADE: [&str; 7] = [".pelton", ".venv", "__pycache__", "build", "node_modules", "target", "zig-cache"];
 
-/// A project in `plugins/examples/NAME/LANGUAGE` or `plugins/conformance/LANGUAGE`, or the one in which an SDK is tested.
+/// A project in `plugins/examples/NAME/LANGUAGE`, `plugins/conformance/LANGUAGE` or `plugins/http/LANGUAGE`, or the one in which an SDK is tested.
 #[derive(Debug)]
 pub struct Project {
     /// Name and language: `ping-pong-go`.
@@ -40,7 +40,7 @@ pub struct Tools {
 pub fn all() -> Result<Vec<Project>> {
     let plugins = run::root().join("plugins");
     let mut parents = folders_in(&plugins.join("examples"))?;
-    parents.push(plugins.join("conformance"));
+    parents.extend(["conformance", "http"].map(|name| plugins.join(name)));
     let mut projects = Vec::from_iter(Project::at(&plugins.join("sdk/js/test-starlingmonkey")));
     for parent in parents {
         projects.extend(folders_in(&parent)?.into_iter().filter_map(|folder| Project::at(&folder)));

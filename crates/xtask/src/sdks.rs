@@ -54,7 +54,7 @@ fn go_projects() -> Result<Vec<PathBuf>> {
     for example in fs::read_dir(run::root().join("plugins/examples"))? {
         projects.push(example?.path().join("go"));
     }
-    projects.push(run::root().join("plugins/conformance/go"));
+    projects.extend(["conformance", "http"].map(|name| run::root().join("plugins").join(name).join("go")));
     projects.retain(|project| project.join("go.mod").is_file());
     projects.sort();
     Ok(projects)

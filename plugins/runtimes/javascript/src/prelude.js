@@ -231,6 +231,37 @@
         return Object.freeze(value);
     };
 
+    // ---- Names
+
+    // Short names are left out: too much else looks like them.
+    const FUNCTIONS = ["reduce", "afterAppend", "onEvent"];
+    const VALUES = ["consumes", "description", "initialState", "stateVersion"];
+
+    /** Whether the two differ in a letter, in two that follow each other, or in case alone. */
+    const alike = (one, other) => {
+        const [a, b] = [one, other].map((name) => name.toLowerCase().replaceAll("_", ""));
+        const shorter = Math.min(a.length, b.length);
+        let start = 0;
+        while (start < shorter && a[start] === b[start]) start += 1;
+        let end = 0;
+        while (end < shorter - start && a.at(-1 - end) === b.at(-1 - end)) end += 1;
+        return Math.max(a.length, b.length) - start - end <= (a.length === b.length ? 2 : 1);
+    };
+
+    /** A name that is likely meant for one that the processor has not got: nothing would ever ask for it. */
+    const misspelled = (processor) => {
+        const acts = "afterAppend" in processor || "onEvent" in processor;
+        const isMissing = (name) => !(name in processor) && !(acts && (name === "afterAppend" || name === "onEvent"));
+        for (let object = processor; object !== null && object !== Object.prototype && object !== Function.prototype; object = Object.getPrototypeOf(object)) {
+            for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(object))) {
+                const known = typeof value === "function" ? FUNCTIONS : VALUES;
+                const meant = known.filter(isMissing).find((other) => alike(name, other));
+                if (meant !== undefined && !name.startsWith("_")) return `\`${name}\`, which nothing asks for; did you mean \`${meant}\`?`;
+            }
+        }
+        return "";
+    };
+
     return {
         logger: Object.freeze(logger),
         append: appending(false),
@@ -239,6 +270,7 @@
         inspect: (value) => inspect(value, 0, []),
         worded: (error) => (error instanceof ProcessorError ? String(error.message) : undefined),
         isDestructuring: (callback) => /^[^(]*\(\s*\{/.test(String(callback)),
+        misspelled,
         checkJson: (value, path) => expectedJson(value, path),
         freeze,
         setEnvironment: (variables) => {

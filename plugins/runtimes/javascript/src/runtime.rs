@@ -52,6 +52,7 @@ struct Tools {
     inspect: JsFunction,
     worded: JsFunction,
     is_destructuring: JsFunction,
+    misspelled: JsFunction,
     check_json: JsFunction,
     freeze: JsFunction,
     set_environment: JsFunction,
@@ -170,6 +171,12 @@ impl Runtime {
             let (undefined, reduce) = (JsValue::undefined(), JsValue::from(reduce.clone()));
             let result = self.tools.is_destructuring.call(&undefined, &[reduce], &mut self.context);
             self.reduces_by_position = !result.map_err(|error| self.failure(error))?.to_boolean();
+        }
+        let processor = JsValue::from(self.processor.clone());
+        let misspelled = self.tools.misspelled.call(&JsValue::undefined(), &[processor], &mut self.context);
+        let misspelled = misspelled.and_then(|found| found.to_string(&mut self.context)).map_err(|error| self.failure(error))?;
+        if !misspelled.is_empty() {
+            return Err(Failure::new(format!("the default export of {entry} has {}", misspelled.to_std_string_escaped())));
         }
         if self.reduce.is_none() && self.effect.is_none() {
             return Err(Failure::new(format!("the default export of {entry} has neither `reduce` nor `afterAppend`; {expected}")));
@@ -363,6 +370,7 @@ impl Tools {
             inspect: function("inspect", context)?,
             worded: function("worded", context)?,
             is_destructuring: function("isDestructuring", context)?,
+            misspelled: function("misspelled", context)?,
             check_json: function("checkJson", context)?,
             freeze: function("freeze", context)?,
             set_environment: function("setEnvironment", context)?,

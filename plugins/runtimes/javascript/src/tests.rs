@@ -341,6 +341,22 @@ fn what_cannot_be_loaded_says_what_where_and_what_to_do() {
 }
 
 #[test]
+fn a_name_that_is_misspelled_is_not_passed_over() {
+    for (program, what) in [
+        ("{ reduse() {}, afterAppend() {} }", "has `reduse`, which nothing asks for; did you mean `reduce`?"),
+        ("{ reduce() {}, after_append() {} }", "has `after_append`, which nothing asks for; did you mean `afterAppend`?"),
+        ("{ reduce() {}, intialState: {} }", "did you mean `initialState`?"),
+        ("{ reduce() {}, comsumes: [] }", "did you mean `consumes`?"),
+        ("new (class { reduec() {} afterAppend() {} })()", "did you mean `reduce`?"),
+    ] {
+        let failure = refused(json!({ "script": format!("export default {program}") }));
+        assert!(failure.message.contains(what), "{program}: {failure:?}");
+    }
+    // What the program has besides is its own.
+    load("export default { reduce() {}, reducer() {}, afterAppend() {}, onEvents() {}, _consume: 1, game: {}, emit() {}, states: [] }");
+}
+
+#[test]
 fn an_initial_state_that_is_not_json_is_named_by_its_path() {
     for (state, what) in [
         ("{ a: [1, () => 2] }", "initialState.a[1] is a function, which is not JSON"),

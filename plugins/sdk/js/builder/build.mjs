@@ -75,6 +75,8 @@ function project(folder, wit) {
   if (!existsSync(manifest)) throw new BuildError(`${manifest} not found: a JavaScript project has a package.json`);
   const pelton = parsed(manifest)?.pelton ?? {};
   if (typeof pelton !== "object" || Array.isArray(pelton)) throw new BuildError(`package.json: "pelton" is ${JSON.stringify(pelton)}; expected ${FIELD}`);
+  const unknown = Object.keys(pelton).find((key) => key !== "entry" && key !== "engine");
+  if (unknown !== undefined) throw new BuildError(`package.json: "pelton" has no field ${JSON.stringify(unknown)}; it has "entry" and "engine"`);
   const entry = pelton.entry ?? ENTRIES.find((path) => existsSync(join(folder, path)));
   if (entry === undefined) throw new BuildError(`package.json: no file is named as the processor's and none of ${ENTRIES.join(", ")} is there; add ${FIELD}, the file whose default export is defineProcessor({ … })`);
   if (typeof entry !== "string" || !existsSync(join(folder, entry))) {

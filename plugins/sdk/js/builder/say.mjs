@@ -15,6 +15,15 @@ export function say(what) {
 }
 
 /**
+ * What the author should know although the component is built. `pelton plugin build` passes such lines on.
+ *
+ * @param {string} what
+ */
+export function warn(what) {
+  console.error(`warning: ${what}`);
+}
+
+/**
  * What to do about an import that leads nowhere; undefined for a file's, whose name says all.
  *
  * @param {string} path

@@ -76,6 +76,15 @@ test("payloads are typed by the event's type", () => {
   assert.deepEqual(found.match(/^src\/processor\.ts\(\d+,/gm), ["src/processor.ts(5,", "src/processor.ts(8,", "src/processor.ts(9,"]);
 });
 
+test("consumes and emits list what the types cover, by name or by pattern", () => {
+  const types = `number, { "a/b/c": {}; "d/*": {} }, { "e/f": {} }`;
+  const lists = (consumes, emits) => build(processor(`export default defineProcessor<${types}>({ name: "n", consumes: ${consumes},
+  emits: ${emits}, initialState: 0, reduce() {} });`));
+  assert.equal(lists(`["a/b/c", "a/b/*", "a/*", "d/*", "d/x", "*"]`, `["e/*"]`).found, "");
+  assert.match(lists(`["a/x"]`, "[]").found, /^src\/processor\.ts\(2,\d+\): error TS2322: Type '"a\/x"' is not assignable/);
+  assert.match(lists("[]", `["d/*"]`).found, /^src\/processor\.ts\(3,\d+\): error TS2322: Type '"d\/\*"' is not assignable/);
+});
+
 test("what is wrong in JavaScript, or with an import, is said with file and line", () => {
   for (const [text, message] of [
     ["let a = 1;\nexport default {;", /^src\/processor\.js:2:\d+: error: Expected identifier/],
@@ -93,6 +102,17 @@ test("a processor that throws while it loads says what and where", () => {
   assert.match(found, /^the processor does not load: Error: no settings\n    at settings \(src\/processor\.ts:3\)\n    at src\/processor\.ts:5$/);
 });
 
+test("a StarlingMonkey whose bindings are not known builds, and a warning says so", () => {
+  const make = "node_modules/@bytecodealliance/componentize-js";
+  const { status, progress } = build({
+    "package.json": '{ "pelton": { "entry": "src/processor.ts", "engine": "starlingmonkey" } }',
+    [`${make}/package.json`]: '{ "version": "0.99.0", "type": "module" }',
+    [`${make}/src/componentize.js`]: "export const componentize = async () => ({ component: [0] });",
+  });
+  assert.equal(status, 0);
+  assert.match(progress, /^warning: @bytecodealliance\/componentize-js is 0\.99\.0, and known here is 0\.23\.0: /m);
+});
+
 test("a default export that is no processor says what is missing", () => {
   assert.match(failing(processor(`export default { name: "n", initialState: 0 };`)), /has to be defineProcessor\(\{ … \}\): reduce is no function/);
 });
@@ -100,6 +120,7 @@ test("a default export that is no processor says what is missing", () => {
 test("a project that cannot be built says what to do", () => {
   assert.match(failing({ "package.json": "{" }), /package\.json: /);
   assert.match(failing({ "package.json": '{ "pelton": { "entry": "src/other.ts" } }' }), /"entry" \} is "src\/other\.ts", which is no file here; it names the file/);
+  assert.match(failing({ "package.json": '{ "pelton": { "engin": "quickjs" } }' }), /"pelton" has no field "engin"; it has "entry" and "engine"/);
   assert.match(failing({ "package.json": '{ "pelton": { "entry": "src/processor.ts", "engine": "v8" } }' }), /can be "quickjs" or "starlingmonkey"/);
 });
 

@@ -47,7 +47,7 @@ export type Payloads = { [type: string]: any };
  * @typeParam State - the state, as JSON can say it: no `undefined` in arrays, no `Date`, no `Map`, no `NaN`. It is written as JSON after each
  * call and read back before the next.
  * @typeParam Consumes - the payload of each event type that the processor consumes; `event.type` then tells which `event.payload` there is.
- * They are what you expect, not what is checked: an event holds what whoever appended it wrote.
+ * They are what you expect, not what is checked: an event holds what whoever appended it wrote, and a pattern may bring types that are not among these.
  * @typeParam Emits - the payload of each event type that it appends.
  * @typeParam Config - its configuration.
  */
@@ -66,10 +66,10 @@ export interface Definition<State, Consumes extends Payloads, Emits extends Payl
   version?: string;
   /** One or two sentences for people. */
   description?: string;
-  /** The event types it wants, `*` being any run of characters. All of them where it is absent. */
-  consumes?: readonly (keyof Consumes & string)[];
-  /** The event types it appends, for people and tools; not enforced. */
-  emits?: readonly (keyof Emits & string)[];
+  /** The event types it wants, `*` being any run of characters. All of them where it is absent. `order/*` stands for all types of `Consumes` that begin so. */
+  consumes?: readonly Listed<keyof Consumes & string>[];
+  /** The event types it appends, for people and tools; not enforced. `order/*` stands for all types of `Emits` that begin so. */
+  emits?: readonly Listed<keyof Emits & string>[];
   /** The state before the first event. */
   initialState: State;
   /**
@@ -97,6 +97,11 @@ export interface Definition<State, Consumes extends Payloads, Emits extends Payl
    */
   afterAppend?(event: EventOf<Consumes>, state: State, context: EffectContext<Emits, Config>): void | Promise<void>;
 }
+
+/** What may stand in a list for the types of a map: what one of them covers, and a pattern over the part of one before a slash. */
+type Listed<Type extends string> = Matching<Type> | Above<Type> | "*";
+
+type Above<Type extends string> = Type extends `${infer Head}/${infer Tail}` ? `${Head}/*` | `${Head}/${Above<Tail>}` : never;
 
 type Matching<Pattern extends string> = Pattern extends `${infer Head}*${infer Tail}` ? `${Head}${string}${Matching<Tail>}` : Pattern;
 

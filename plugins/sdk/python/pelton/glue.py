@@ -10,13 +10,14 @@ from . import shapes
 from .context import EffectContext, Host, ReduceContext
 from .errors import ShapeError
 from .event import Event
-from .processor import Processor, manifest, state_shape
+from .processor import Processor, check_names, manifest, state_shape
 
 
 class Glue:
     """One processor behind the three functions of the contract. Exceptions of the processor pass through."""
 
     def __init__(self, processor: Processor[Any], host: Host) -> None:
+        check_names(type(processor))
         self._processor = processor
         self._host = host
         shape = state_shape(type(processor))

@@ -133,7 +133,8 @@ else:
         def handle_request(self, request: httpx.Request) -> httpx.Response:
             timeouts = [limit for limit in request.extensions.get("timeout", {}).values() if limit is not None]
             headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
-            body = request.read() or None
+            has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
+            body = request.stream if has_body and isinstance(request.stream, httpx.SyncByteStream) else None
             try:
                 answer = send(request.method, str(request.url), headers, body, timeout=max(timeouts, default=None))
             except HttpTimeout as error:
@@ -182,16 +183,49 @@ else:
                 raise requests.exceptions.Timeout(error, request=request) from error
             except HttpError as error:
                 raise requests.exceptions.ConnectionError(error, request=request) from error
-            return self.build_response(request, _as_urllib3(answer))
+            return self.build_response(request, _as_urllib3(answer, request.method))
 
-    def _as_urllib3(answer: Response) -> Any:
+    def _as_urllib3(answer: Response, method: str | None) -> Any:
         import urllib3
 
         headers = urllib3.HTTPHeaderDict()
         for name, value in answer.headers:
             headers.add(name, value)
         reason = http.client.responses.get(answer.status)
-        return urllib3.HTTPResponse(answer.body, headers, answer.status, reason=reason, preload_content=False, decode_content=False)
+        original = _Original(_message(answer.headers))
+        body = _UntilItsEnd(answer.body.detach(), 64 * 1024)
+        return urllib3.HTTPResponse(
+            body,
+            headers,
+            answer.status,
+            reason=reason,
+            preload_content=False,
+            decode_content=False,
+            original_response=original,
+            # The length that an answer to HEAD tells is not that of its body.
+            request_method=method,
+        )
+
+    class _UntilItsEnd(io.BufferedReader):
+        """Closes itself when it has been read to its end, as http.client's bodies do; urllib3 would otherwise go on reading."""
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(-1 if size is None else size)
+            if size is None or size < 0 or (size > 0 and not data):
+                self.close()
+            return data
+
+    class _Original:
+        """Where requests looks for cookies: http.client's part of a response."""
+
+        def __init__(self, msg: Message) -> None:
+            self.msg = msg
+
+        def isclosed(self) -> bool:
+            return False
+
+        def close(self) -> None:
+            pass
 
 
 def _no_sockets(*_: Any, **__: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import sys
 import typing
@@ -57,6 +58,39 @@ class Processor(Generic[State]):
         Returning commits what was appended, together with the processor's place in the stream. An exception discards it; the host calls
         again later with the same event and state, and parks the processor after its last attempt.
         """
+
+
+def check_names(cls: type[Processor[Any]]) -> None:
+    """Fails with `TypeError` where a class has a name that is likely meant for one of `Processor`'s: the host would never ask for it."""
+    for base in cls.__mro__:
+        if base is Processor or not issubclass(base, Processor):
+            continue
+        for name, value in vars(base).items():
+            meant = None if name.startswith("_") else _meant(cls, name, _METHODS if inspect.isroutine(value) else _ATTRIBUTES)
+            if meant is not None:
+                line = getattr(getattr(value, "__code__", None), "co_firstlineno", None)
+                place = "" if line is None else f" (line {line})"
+                raise TypeError(
+                    f"{base.__qualname__}.{name}{place} is not part of a processor; did you mean {meant}? "
+                    f"What is the class's own and only sounds like it can be called _{name}"
+                )
+    for name in _METHODS:
+        if not callable(getattr(cls, name)):
+            raise TypeError(f"{cls.__qualname__}.{name} is not a method: {getattr(cls, name)!r}")
+    if cls.reduce is Processor.reduce and cls.after_append is Processor.after_append:
+        raise TypeError(f"{cls.__qualname__} has neither reduce nor after_append, so it would do nothing")
+
+
+_METHODS = ("reduce", "after_append", "initial_state")
+_ATTRIBUTES = ("name", "version", "description", "consumes", "emits", "state_version")
+
+
+def _meant(cls: type, name: str, known: Sequence[str]) -> str | None:
+    """Which of the known names this one looks like, if the class has not got that one itself."""
+    if name in _METHODS or name in _ATTRIBUTES:
+        return None
+    missing = [other for other in known if getattr(cls, other, None) is getattr(Processor, other, None)]
+    return next(iter(difflib.get_close_matches(name.lower(), missing, 1, 0.8)), None)
 
 
 def state_shape(cls: type) -> Any:

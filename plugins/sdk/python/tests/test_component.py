@@ -53,6 +53,10 @@ class Adder(pelton.Processor[Sum]):
 ACTIONS: dict[str, Any] = {}
 
 
+def unchanged(self: Any, state: Any, event: Any, context: Any) -> None:
+    """A `reduce` that leaves the state as it is."""
+
+
 def component_of(*classes: type, **names: Any) -> Any:
     module = types.ModuleType("author")
     module.__file__ = "/nowhere/author.py"
@@ -176,7 +180,7 @@ class FindingTest(unittest.TestCase):
             component_of()
 
     def test_several_processors_are_told_apart_by_a_name(self) -> None:
-        other = type("Other", (pelton.Processor,), {"name": "other"})
+        other = type("Other", (pelton.Processor,), {"name": "other", "reduce": unchanged})
         with self.assertRaisesRegex(TypeError, r"several processors \(Adder, Other\); say which with `processor = Adder`"):
             component_of(Adder, other)
         self.assertIn('"name":"other"', component_of(Adder, other, processor=other).describe())
@@ -193,7 +197,22 @@ class FindingTest(unittest.TestCase):
             ({"name": "x", "state_version": 0}, "Bad.state_version is not an integer from 1"),
         ]:
             with self.assertRaisesRegex(TypeError, message):
-                component_of(type("Bad", (pelton.Processor,), attributes))
+                component_of(type("Bad", (pelton.Processor,), {"reduce": unchanged, **attributes}))
+
+    def test_a_name_that_is_misspelled_is_not_passed_over(self) -> None:
+        for attributes, message in [
+            ({"reduse": unchanged}, r"Bad.reduse \(line \d+\) is not part of a processor; did you mean reduce\?"),
+            ({"reduce": unchanged, "afterAppend": unchanged}, r"did you mean after_append\?"),
+            ({"reduce": unchanged, "init_state": unchanged}, r"did you mean initial_state\?"),
+            ({"reduce": unchanged, "consume": ["ping"]}, r"Bad.consume is not part of a processor; did you mean consumes\?"),
+            ({"reduce": unchanged, "initial_state": {}}, r"Bad.initial_state is not a method: {}"),
+            ({"react": unchanged}, "Bad has neither reduce nor after_append"),
+        ]:
+            with self.assertRaisesRegex(TypeError, message):
+                component_of(type("Bad", (pelton.Processor,), {"name": "bad", **attributes}))
+        # What the class has besides is its own.
+        own = {"reducer": unchanged, "names": [], "_after_append": unchanged, "emit": unchanged}
+        component_of(type("Good", (Adder,), {"name": "good", **own}))
 
 
 class HttpTest(Case):

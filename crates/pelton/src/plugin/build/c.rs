@@ -29,10 +29,27 @@ pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
     let mut link = compiler.command();
     link.args(compiler.link).args(FLAGS).args(flags(root)?).args(sources).args(objects);
     link.arg(build.sdk().join("bindings/bindings_component_type.o"));
-    let said = build.run(link.arg("-o").arg(&output))?;
-    tool::pass_on(&said.stderr);
+    let ended = build.try_run(link.arg("-o").arg(&output))?;
+    tool::pass_on(&ended.said.stderr);
+    if !ended.success {
+        let mut failure = tool::failed(&link, &ended);
+        if let Some(part) = missing_part(&String::from_utf8_lossy(&ended.said.stderr)) {
+            failure.message.push_str(&format!("\n{part}"));
+        }
+        return Err(failure);
+    }
     let module = std::fs::read(&output).map_err(|error| Failure::new(1, format!("{}: {error}", output.display())))?;
     encode(&module, &[(preview1::NAME, &preview1::adapter(build)?)])
+}
+
+/// What else a clang needs that comes in a package of its own, if that is why it could not link.
+fn missing_part(said: &str) -> Option<&'static str> {
+    if said.contains("unable to execute command") && said.contains("wasm-ld") {
+        return Some("clang has no linker for WebAssembly; install lld of the same version (Debian: apt install lld-19)");
+    }
+    let has_no_builtins = said.contains("libclang_rt.builtins");
+    has_no_builtins
+        .then_some("clang has no library of its own for WebAssembly; install that (Debian: apt install libclang-rt-19-dev-wasm32)")
 }
 
 /// The objects of the SDK. Apart from the project's, for its warnings are not the author's and the author's flags are not for it.
@@ -124,5 +141,21 @@ impl Compiler {
         let mut command = Command::new(&self.program);
         command.args(self.arguments);
         command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_clang_that_is_not_installed_is_named_with_its_package() {
+        let part = |said| missing_part(said).unwrap_or_default();
+        let linker = "clang-19: error: unable to execute command: Executable \"wasm-ld-19\" doesn't exist!";
+        assert!(part(linker).contains("apt install lld-19"));
+        let library =
+            "wasm-ld-19: error: cannot open /usr/lib/llvm-19/lib/clang/19/lib/wasm32-unknown-wasi/libclang_rt.builtins.a: No such file";
+        assert!(part(library).contains("apt install libclang-rt-19-dev-wasm32"));
+        assert_eq!(missing_part("wasm-ld: error: core.o: undefined symbol: pelton_this"), None);
     }
 }

@@ -34,7 +34,14 @@ pub fn build(build: &mut Build<'_>) -> Result<Vec<u8>, Failure> {
             Failure::new(1, found.trim_end().to_owned())
         });
     }
+    tool::pass_on(warnings(&ended.said.stderr).as_bytes());
     std::fs::read(&output).map_err(|error| Failure::new(1, format!("{}: {error}", output.display())))
+}
+
+/// What a builder that ended well wants to be read, among the lines that tell of its progress.
+fn warnings(stderr: &[u8]) -> String {
+    let lines = String::from_utf8_lossy(stderr);
+    lines.lines().filter(|line| line.starts_with("warning: ")).map(|line| format!("{line}\n")).collect()
 }
 
 /// Installs what the project declares, where some of that is not installed.
@@ -94,6 +101,11 @@ mod tests {
         assert_eq!(version_of("v20.11.0"), Some((20, 11)));
         assert!(version_of("v18.19.0").is_some_and(|old| old < NODE_MIN));
         assert_eq!((version_of("20.11.0"), version_of("v20")), (None, None));
+    }
+
+    #[test]
+    fn warnings_are_told_from_progress() {
+        assert_eq!(warnings(b"bundling\nwarning: it is slow\nout.wasm: 3 bytes\n"), "warning: it is slow\n");
     }
 
     #[test]

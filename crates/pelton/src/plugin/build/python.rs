@@ -81,8 +81,11 @@ impl Settings {
         let file = root.join("pyproject.toml");
         let wrong = |problem: String| Failure::usage(format!("{}: {problem}", file.display()));
         let table: toml::Table = fs::read_to_string(&file)?.parse().map_err(|error| wrong(format!("{error}")))?;
-        let module = || table.get("tool")?.get("pelton")?.get("module")?.as_str();
-        let module = module().ok_or_else(|| {
+        let settings = table.get("tool").and_then(|tool| tool.get("pelton")?.as_table());
+        if let Some(unknown) = settings.and_then(|settings| settings.keys().find(|key| *key != "module")) {
+            return Err(wrong(format!("`[tool.pelton]` has no field `{unknown}`; it has `module`")));
+        }
+        let module = settings.and_then(|settings| settings.get("module")?.as_str()).ok_or_else(|| {
             wrong("expected `module = \"processor\"` in `[tool.pelton]`, which says in which module the processor is".to_owned())
         })?;
         let is_name = |part: &str| {
@@ -304,7 +307,7 @@ impl Said {
                 lines.push(line.to_owned());
             }
         }
-        let mut error = lines.pop()?;
+        let mut error = Self::with_own_paths(&lines.pop()?, source);
         if error.starts_with("ModuleNotFoundError: ") {
             error.push_str(
                 "\n  a module of the project belongs beside the processor's; a package is named in `dependencies` of pyproject.toml",
@@ -314,12 +317,26 @@ impl Said {
         Some(Self { trace, error: format!("{place}: {}", error.trim()) })
     }
 
+    /// `ImportError` names in parentheses where a module is. A path of the build says nothing to the author.
+    fn with_own_paths(error: &str, source: &Path) -> String {
+        let Some((before, rest)) = error.split_once(" (/").filter(|_| error.starts_with("ImportError: ")) else { return error.to_owned() };
+        let Some((path, after)) = rest.split_once(')') else { return error.to_owned() };
+        match path.strip_prefix("0/") {
+            Some(file) => format!("{before} ({}){after}", Self::shown(source, file)),
+            None => format!("{before}{after}"),
+        }
+    }
+
+    /// A file of the author's folder, as seen from the project's.
+    fn shown(source: &Path, file: &str) -> String {
+        let file = source.join(file);
+        file.strip_prefix(".").unwrap_or(&file).display().to_string()
+    }
+
     /// File and line of a frame such as `0/processor.py", line 5, in <module>`, if it is in the author's folder, which is the first.
     fn place(frame: &str, source: &Path) -> Option<(String, String)> {
         let (file, rest) = frame.strip_prefix("0/")?.split_once("\", line ")?;
-        let file = source.join(file);
-        let file = file.strip_prefix(".").unwrap_or(&file).display().to_string();
-        Some((file, rest.chars().take_while(char::is_ascii_digit).collect()))
+        Some((Self::shown(source, file), rest.chars().take_while(char::is_ascii_digit).collect()))
     }
 }
 
@@ -375,6 +392,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_not_in_a_module_is_told_without_paths_of_the_build() {
+        let imported = |from: &str| {
+            let printed = format!(
+                "AssertionError: Traceback (most recent call last):\n  File \"/0/processor.py\", line 2, in <module>\n    import\n\
+                ImportError: cannot import name 'Procesor' from {from}. Did you mean: 'Processor'?\n"
+            );
+            said(&printed).unwrap().error
+        };
+        let says = "src/processor.py:2: ImportError: cannot import name 'Procesor' from";
+        assert_eq!(imported("'pelton' (/1/pelton/__init__.py)"), format!("{says} 'pelton'. Did you mean: 'Processor'?"));
+        assert_eq!(imported("'shop' (/0/shop/a.py)"), format!("{says} 'shop' (src/shop/a.py). Did you mean: 'Processor'?"));
+    }
+
+    #[test]
     fn what_the_sdk_refuses_names_the_module_and_what_is_not_pythons_is_left_as_it_is() {
         let sdk = said(
             "AssertionError: Traceback (most recent call last):\n  File \"/1/pelton/glue.py\", line 3, in f\n    raise\nTypeError: no\n",
@@ -411,6 +442,7 @@ mod tests {
     fn a_project_file_that_says_too_little_says_what_to_write() {
         for (text, says) in [
             ("", "/pyproject.toml: expected `module = \"processor\"` in `[tool.pelton]`"),
+            ("[tool.pelton]\nmodul = \"a\"", "/pyproject.toml: `[tool.pelton]` has no field `modul`; it has `module`"),
             ("[tool.pelton]\nmodule = \"a/b\"", "/pyproject.toml: `module` is the name of a module"),
             ("[tool.pelton]\nmodule = \"a.b\"", "/pyproject.toml: there is no module `a.b`; expected src/a/b.py or a/b.py"),
             ("[tool", "/pyproject.toml: TOML parse error at line 1"),
