@@ -215,6 +215,8 @@ impl WasiHttpHooks for Outgoing {
         // The linker of `reduce` has no way to here, so this is a second fence.
         let Some(call) = &mut self.call else { return Box::new(async { Err(to_wasi(HttpError::Ended)) }) };
         let log = Failures { log: self.log.clone(), what: what(&request) };
+        let ended = call.ended.clone();
+        let request = request.map(|body| Taken { body: Some(body), ended }.boxed_unsync());
         let request = match call.admit(request, options.unwrap_or_default()) {
             Ok(request) => request,
             Err(error) => {
@@ -338,6 +340,47 @@ impl http_body::Body for Metered {
     }
 }
 
+/// A request's body that is taken from the guest to its end, also where nobody sends it any more. What became of the request is said by the response; a
+/// guest whose writing failed first would have to know that, and the libraries of some languages do not.
+struct Taken {
+    /// Absent once it is over.
+    body: Option<WasiBody>,
+    ended: watch::Receiver<()>,
+}
+
+impl http_body::Body for Taken {
+    type Data = Bytes;
+    type Error = wasmtime_wasi_http::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(context);
+        if let Poll::Ready(None | Some(Err(_))) = polled {
+            self.body = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let Some(mut body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
+        let rest = until(self.ended.clone(), async move { while let Some(Ok(_)) = body.frame().await {} });
+        // Without a runtime the host is shutting down.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(rest);
+        }
+    }
+}
+
 fn body_error_code(error: &wasmtime_wasi_http::Error) -> ErrorCode {
     use wasmtime_wasi_http::Error;
     match error {
@@ -408,6 +451,33 @@ mod tests {
         call.header_bytes_max = 3;
         let too_large = call.admit(request(""), RequestOptions::default()).err();
         assert_eq!(too_large, Some(HttpError::RequestHeadersTooLarge { max: 3, found: 4 }));
+    }
+
+    /// What a guest writes.
+    struct Pieces(tokio::sync::mpsc::Receiver<Bytes>);
+
+    impl http_body::Body for Pieces {
+        type Data = Bytes;
+        type Error = wasmtime_wasi_http::Error;
+
+        fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            self.0.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_sends_is_taken_from_the_guest_all_the_same_until_its_call_ends() {
+        let quotas = Quotas { http_requests_max: 0, ..Quotas::default() };
+        let mut outgoing = call(&quotas);
+        let (sender, pieces) = tokio::sync::mpsc::channel(1);
+        let request = request("").map(|_| Pieces(pieces).boxed_unsync());
+        let sent = Box::into_pin(outgoing.send_request(request, None, Box::new(async { Ok(()) }))).await;
+        assert!(sent.is_err());
+        for _ in 0..100 {
+            sender.send(Bytes::from_static(b"piece")).await.expect("it is taken");
+        }
+        outgoing.end_call();
+        sender.closed().await;
     }
 
     #[test]
