@@ -12,7 +12,7 @@ use boa_engine::{Context, JsError, JsNativeError, JsObject, JsResult, JsString, 
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
-use crate::program::Program;
+use crate::program::{Dialect, Program};
 use crate::turns::{self, Executor, Hooks, Phase, Turns, WorldClock};
 use crate::world::{Event, World};
 use crate::{events, json, natives, types};
@@ -172,16 +172,24 @@ impl Runtime {
             let result = self.tools.is_destructuring.call(&undefined, &[reduce], &mut self.context);
             self.reduces_by_position = !result.map_err(|error| self.failure(error))?.to_boolean();
         }
-        let processor = JsValue::from(self.processor.clone());
-        let misspelled = self.tools.misspelled.call(&JsValue::undefined(), &[processor], &mut self.context);
-        let misspelled = misspelled.and_then(|found| found.to_string(&mut self.context)).map_err(|error| self.failure(error))?;
-        if !misspelled.is_empty() {
-            return Err(Failure::new(format!("the default export of {entry} has {}", misspelled.to_std_string_escaped())));
+        // What was written for another service has run there as it is.
+        if self.turns.dialect == Dialect::Own {
+            self.check_names(&entry)?;
         }
         if self.reduce.is_none() && self.effect.is_none() {
             return Err(Failure::new(format!("the default export of {entry} has neither `reduce` nor `afterAppend`; {expected}")));
         }
         Ok(())
+    }
+
+    fn check_names(&mut self, entry: &str) -> Result<(), Failure> {
+        let processor = JsValue::from(self.processor.clone());
+        let misspelled = self.tools.misspelled.call(&JsValue::undefined(), &[processor], &mut self.context);
+        let misspelled = misspelled.and_then(|found| found.to_string(&mut self.context)).map_err(|error| self.failure(error))?;
+        if misspelled.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("the default export of {entry} has {}", misspelled.to_std_string_escaped())))
     }
 
     /// `None` where the state stays as it is.

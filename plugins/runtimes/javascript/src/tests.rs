@@ -352,7 +352,9 @@ fn a_name_that_is_misspelled_is_not_passed_over() {
         let failure = refused(json!({ "script": format!("export default {program}") }));
         assert!(failure.message.contains(what), "{program}: {failure:?}");
     }
-    // What the program has besides is its own.
+    // What the program has besides is its own, and one for another service has run there with whatever it has.
+    load_with(&json!({ "script": "export default { afterAppend() {}, reducer() {} }", "compat": "iterate" }), &[])
+        .unwrap_or_else(|failure| panic!("{failure}"));
     load("export default { reduce() {}, reducer() {}, afterAppend() {}, onEvents() {}, _consume: 1, game: {}, emit() {}, states: [] }");
 }
 
