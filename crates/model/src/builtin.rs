@@ -509,8 +509,8 @@ mod tests {
     #[test]
     fn a_builtin_that_does_not_fit_is_refused_with_its_own_message() {
         for (text, expected) in [
-            (r#"{"type":"stream/paused","payload":{"why":"x"}}"#, "payload: unknown field `why`"),
-            (r#"{"type":"stream/processor/configured","payload":{"slug":"a b","component":{}}}"#, "payload: slug: expected"),
+            (r#"{"type":"stream/paused","payload":{"why":"x"}}"#, "payload.why: unknown field `why`"),
+            (r#"{"type":"stream/processor/configured","payload":{"slug":"a b","component":{}}}"#, "payload.slug: slug: expected"),
             (
                 r#"{"type":"stream/processor/configured","payload":{"slug":"a","component":"no base64!"}}"#,
                 "payload.component: expected base64",

@@ -63,7 +63,7 @@ mod tests {
             (r#"{"key":"A=B","value":""}"#.to_owned(), "payload.key: expected 1 to 128 bytes"),
             (r#"{"key":"A","value":"\u0000"}"#.to_owned(), "payload.value: expected text"),
             (format!(r#"{{"key":"A","value":"{}"}}"#, "x".repeat(4_097)), "payload.value: expected at most 4096 bytes, found 4097"),
-            (r#"{"key":"A","value":1}"#.to_owned(), "payload: "),
+            (r#"{"key":"A","value":1}"#.to_owned(), "payload.value: invalid type: integer `1`"),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(error.starts_with(expected) || error.contains(expected), "{text}: {error}");

@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(issues(""), "fits");
         assert_eq!(issues(r#","from":{"offset":7},"headers":{"X-Team":"a"},"types":["order-*"]"#), "fits");
         for (fields, expected) in [
-            (r#","callbackURL":"""#, "payload: unknown field `callbackURL`"),
+            (r#","callbackURL":"""#, "payload.callbackURL: unknown field `callbackURL`"),
             (r#","timeoutMillis":5"#, "payload.timeoutMillis: expected 100 to 120000, found 5"),
             (r#","attemptsMax":0"#, "payload.attemptsMax: expected 1 to 50, found 0"),
             (r#","headers":{"Host":"x"}"#, "payload.headers.Host: the host sets this header itself"),

@@ -558,7 +558,7 @@ mod tests {
             (r#"{"kind":"weekly"}"#, "unknown variant `weekly`"),
         ] {
             let error = configured(schedule, "one").unwrap_err().to_string();
-            assert!(error.starts_with("payload: ") && error.contains(expected), "{schedule}: {error}");
+            assert!(error.starts_with("payload.schedule") && error.contains(expected), "{schedule}: {error}");
         }
         assert!(configured(r#"{"kind":"every","intervalSeconds":1}"#, "some").unwrap_err().to_string().contains("unknown variant `some`"));
     }
@@ -567,7 +567,7 @@ mod tests {
     fn what_is_to_be_appended_must_be_an_event_without_a_component() {
         for (append, expected) in [
             (r#"{"payload":{}}"#, "payload.append.type: expected a string, found nothing"),
-            (r#"{"type":"stream/paused","payload":{"why":1}}"#, "payload.append.payload: unknown field `why`"),
+            (r#"{"type":"stream/paused","payload":{"why":1}}"#, "payload.append.payload.why: unknown field `why`"),
             ("7", "payload.append: expected a JSON object with a `type`, found a number"),
             (
                 r#"{"type":"stream/processor/configured","payload":{"slug":"p","component":"AGFzbQ=="}}"#,
