@@ -5,6 +5,8 @@ const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 /** An integer that a number cannot hold has at least so many digits. */
 const DIGITS = 16;
 const MANY_DIGITS = /\d{16}/;
+/** In a text no longer than this a regular expression finds out soonest, wherever the digits are; in a long string of digits it would take for ever. */
+const SHORT = 4096;
 /** Within a JSON text a control character is always escaped, so no string of a payload is mistaken for this. */
 const MARK = "\u0001pelton-integer:";
 const MARKED = /"\\u0001pelton-integer:(-?\d+)"/g;
@@ -21,7 +23,7 @@ const PIECE = 1 << 16;
  * @returns {any}
  */
 export function parseJson(text, options) {
-  const marked = options?.bigints ? withMarks(text) : undefined;
+  const marked = options?.bigints && (text.length > SHORT || MANY_DIGITS.test(text)) ? withMarks(text) : undefined;
   if (marked === undefined) return JSON.parse(text);
   return JSON.parse(marked, (_key, value) => (typeof value === "string" && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value));
 }
