@@ -188,9 +188,8 @@ impl Line {
         let rendered = courier.render(&event);
         let turn = self.core.expressions.take().await?;
         let result = tokio::task::spawn_blocking(move || {
-            let events = evaluate(&configured, &Json::from_checked(&rendered));
-            drop(turn);
-            let events = events?;
+            let _turn = turn;
+            let events = evaluate(&configured, &Json::from_checked(&rendered))?;
             if !events.is_empty() && depth > depth_max {
                 return Err(format!("expected a chain of at most {depth_max} answers to answers, found a longer one"));
             }

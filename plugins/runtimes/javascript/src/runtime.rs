@@ -422,17 +422,20 @@ fn at_event(failure: Failure, function: &str, event: &Event) -> Failure {
 
 fn failure_of(error: JsError, tools: &Tools, context: &mut Context) -> Failure {
     let plain = error.to_string();
-    let mut worded = None;
-    let shown = error.into_opaque(context).and_then(|value| {
-        worded = tools.worded.call(&JsValue::undefined(), std::slice::from_ref(&value), context)?.as_string();
-        let text = tools.inspect.call(&JsValue::undefined(), std::slice::from_ref(&value), context)?;
-        let text = text.to_string(context)?.to_std_string_lossy();
-        Ok(if value.is_object() { text } else { format!("{text} was thrown") })
-    });
-    if let Some(words) = worded {
-        return Failure::worded(words.to_std_string_lossy());
+    explained(error, tools, context).unwrap_or_else(|_| placed(plain))
+}
+
+fn explained(error: JsError, tools: &Tools, context: &mut Context) -> JsResult<Failure> {
+    let value = error.into_opaque(context)?;
+    let (undefined, argument) = (JsValue::undefined(), std::slice::from_ref(&value));
+    if let Some(words) = tools.worded.call(&undefined, argument, context)?.as_string() {
+        return Ok(Failure::worded(words.to_std_string_lossy()));
     }
-    let message = shown.unwrap_or(plain);
+    let text = tools.inspect.call(&undefined, argument, context)?.to_string(context)?.to_std_string_lossy();
+    Ok(placed(if value.is_object() { text } else { format!("{text} was thrown") }))
+}
+
+fn placed(message: String) -> Failure {
     let location = message.lines().find_map(place).map(str::to_owned);
     Failure { location, ..Failure::new(message) }
 }
